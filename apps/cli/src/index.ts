@@ -1,0 +1,2 @@
+/** Filled by this app's first slice. */
+export const PACKAGE = "@canopy/cli";

@@ -1,0 +1,2 @@
+/** Filled by this package's first slice. */
+export const PACKAGE = "@canopy/agents";
