@@ -45,3 +45,105 @@ export type {
   TurnEndReason,
   Usage,
 } from "./agent-event.ts";
+export { SYSTEM_ACTOR, actorSchema, commandEnvelopeSchema, eventEnvelopeSchema } from "./envelope.ts";
+export type { Actor, EventEnvelope } from "./envelope.ts";
+export {
+  MAX_DESCRIPTION_CHARS,
+  MAX_TITLE_CHARS,
+  commentSchema,
+  dependencyKindSchema,
+  dependencySchema,
+  labelSchema,
+  newTaskSchema,
+  prioritySchema,
+  taskClaimSchema,
+  taskPatchSchema,
+  taskSchema,
+  taskStatusSchema,
+  taskTypeSchema,
+} from "./task.ts";
+export type { Comment, Dependency, DependencyKind, NewTask, Task, TaskPatch, TaskStatus } from "./task.ts";
+export {
+  attemptSchema,
+  attemptStateSchema,
+  capsSchema,
+  captureSchema,
+  failureCauseSchema,
+  failureSchema,
+  retryRuleSchema,
+  runOptionsSchema,
+  runSchema,
+  runStateSchema,
+  runTotalsSchema,
+  taskFilterSchema,
+} from "./run.ts";
+export type {
+  Attempt,
+  AttemptState,
+  Capture,
+  Failure,
+  FailureCause,
+  RetryRule,
+  Run,
+  RunOptions,
+  RunTotals,
+  TaskFilter,
+} from "./run.ts";
+export { changeSchema, changeStateSchema, conflictFileSchema, landingSchema } from "./change.ts";
+export type { Change, ChangeState, ConflictFile, Landing } from "./change.ts";
+export {
+  promptSchema,
+  sessionSchema,
+  sessionStateSchema,
+  transcriptEntrySchema,
+  turnSchema,
+} from "./session.ts";
+export type { Prompt, Session, SessionState, TranscriptEntry, Turn } from "./session.ts";
+export {
+  attemptJobSchema,
+  attemptResultSchema,
+  jobPayloadSchema,
+  jobSchema,
+  jobStateSchema,
+  landItemSchema,
+  landJobSchema,
+  landOutcomeSchema,
+  verifyLandingJobSchema,
+} from "./job.ts";
+export type {
+  AttemptJob,
+  AttemptResult,
+  Job,
+  JobPayload,
+  LandItem,
+  LandJob,
+  LandOutcome,
+  VerifyLandingJob,
+} from "./job.ts";
+export {
+  projectCommandSchema,
+  runCommandSchemas,
+  runnerCommandSchemas,
+  taskCommandSchemas,
+  taskReferenceSchema,
+} from "./project-commands.ts";
+export type { ProjectCommand, ProjectCommandInput } from "./project-commands.ts";
+export { holdSchema, projectEventSchema, projectStateSchema } from "./project-events.ts";
+export type { Hold, ProjectEvent, ProjectState } from "./project-events.ts";
+export {
+  featureCommandSchema,
+  featureEventSchema,
+  featureStateSchema,
+  liveDeltaSchema,
+} from "./feature-room.ts";
+export type { FeatureCommand, FeatureEvent, FeatureState, LiveDelta } from "./feature-room.ts";
+export { nodeCommandSchema, nodeEventSchema, projectSchema } from "./node-room.ts";
+export type { NodeCommand, NodeEvent, Project } from "./node-room.ts";
+export {
+  activitySchema,
+  clientFrameSchema,
+  roomAddressSchema,
+  serverFrameSchema,
+  wireErrorSchema,
+} from "./wire.ts";
+export type { Activity, ClientFrame, ServerFrame, WireError } from "./wire.ts";

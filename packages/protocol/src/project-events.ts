@@ -1,0 +1,81 @@
+import { z } from "zod";
+import { changeSchema, landingSchema } from "./change.ts";
+import { idSchema } from "./ids.ts";
+import { jobSchema } from "./job.ts";
+import { attemptSchema, failureCauseSchema, runSchema } from "./run.ts";
+import { sessionSchema } from "./session.ts";
+import { commentSchema, dependencySchema, taskSchema } from "./task.ts";
+
+/** Keeps a task from being started: in one run or (null) in all, until a time or (null) until released. */
+export const holdSchema = z.object({
+  taskId: idSchema("task"),
+  runId: idSchema("run").nullable(),
+  cause: failureCauseSchema,
+  untilMs: z.int().nullable(),
+  message: z.string(),
+});
+
+/** Keeps a task from being started. */
+export type Hold = z.infer<typeof holdSchema>;
+
+const task = { task: taskSchema };
+const run = { run: runSchema };
+const attempt = { attempt: attemptSchema };
+const change = { change: changeSchema };
+const job = { job: jobSchema };
+const landing = { landing: landingSchema };
+
+/** Every durable event of the project room. All carry full values. */
+export const projectEventSchema = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("task.created"), ...task }),
+  z.object({ type: z.literal("task.updated"), ...task }),
+  z.object({ type: z.literal("task.claimed"), ...task }),
+  z.object({ type: z.literal("task.released"), ...task }),
+  z.object({ type: z.literal("task.closed"), ...task }),
+  z.object({ type: z.literal("task.reopened"), ...task }),
+  z.object({ type: z.literal("task.commented"), comment: commentSchema }),
+  z.object({ type: z.literal("dependency.added"), dependency: dependencySchema }),
+  z.object({ type: z.literal("dependency.removed"), dependency: dependencySchema }),
+  z.object({ type: z.literal("run.started"), ...run }),
+  z.object({ type: z.literal("run.updated"), ...run }),
+  z.object({ type: z.literal("run.finished"), ...run }),
+  z.object({ type: z.literal("attempt.queued"), ...attempt }),
+  z.object({ type: z.literal("attempt.started"), ...attempt }),
+  z.object({ type: z.literal("attempt.updated"), ...attempt }),
+  z.object({ type: z.literal("attempt.ended"), ...attempt }),
+  z.object({ type: z.literal("session.registered"), session: sessionSchema, prompt: z.string() }),
+  z.object({ type: z.literal("session.updated"), session: sessionSchema }),
+  z.object({ type: z.literal("hold.placed"), hold: holdSchema }),
+  z.object({ type: z.literal("hold.lifted"), taskId: idSchema("task"), runId: idSchema("run").nullable() }),
+  z.object({ type: z.literal("change.queued"), ...change }),
+  z.object({ type: z.literal("change.updated"), ...change }),
+  z.object({ type: z.literal("change.landed"), ...change }),
+  z.object({ type: z.literal("change.conflicted"), ...change }),
+  z.object({ type: z.literal("landing.intended"), ...landing }),
+  z.object({ type: z.literal("landing.landed"), ...landing }),
+  z.object({ type: z.literal("landing.abandoned"), ...landing }),
+  z.object({ type: z.literal("job.queued"), ...job }),
+  z.object({ type: z.literal("job.leased"), ...job, leaseUntilMs: z.int() }),
+  z.object({ type: z.literal("job.renewed"), ...job, leaseUntilMs: z.int() }),
+  z.object({ type: z.literal("job.requeued"), ...job }),
+  z.object({ type: z.literal("job.cancel-requested"), ...job }),
+  z.object({ type: z.literal("job.completed"), ...job }),
+  z.object({ type: z.literal("runner.registered"), runnerId: idSchema("runner"), hostId: z.string() }),
+]);
+
+/** A durable event of the project room. */
+export type ProjectEvent = z.infer<typeof projectEventSchema>;
+
+/** All that a client of the project room sees, as of one sequence number. */
+export const projectStateSchema = z.object({
+  tasks: z.array(taskSchema),
+  dependencies: z.array(dependencySchema),
+  holds: z.array(holdSchema),
+  runs: z.array(runSchema),
+  attempts: z.array(attemptSchema),
+  changes: z.array(changeSchema),
+  sessions: z.array(sessionSchema),
+});
+
+/** All that a client of the project room sees. */
+export type ProjectState = z.infer<typeof projectStateSchema>;
