@@ -28,3 +28,54 @@ export type { EventListener, Submission } from "./kernel/room.ts";
 export { pumpLink } from "./kernel/links.ts";
 export type { LinkDefinition, LinkPorts, LinkedCommand } from "./kernel/links.ts";
 export type { LiveMessage, RoomHandle, RoomHost, RoomSubscriber } from "./kernel/room-host.ts";
+export { projectRoom } from "./rooms/project-room.ts";
+export { featureRoom } from "./rooms/feature-room.ts";
+export { nodeRoom } from "./rooms/node-room.ts";
+export { createSessionLink, openSessionKey } from "./rooms/session-link.ts";
+export { selectProjectState, selectTaskDetail } from "./rooms/select-project-state.ts";
+export type { TaskDetail } from "./rooms/select-project-state.ts";
+export { percentile, selectProjectStats } from "./rooms/select-project-stats.ts";
+export type { ProjectStats } from "./rooms/select-project-stats.ts";
+export { selectProject, selectProjects } from "./projects/project-list-feature.ts";
+export {
+  selectFeatureSession,
+  selectFeatureState,
+  selectPrompts,
+  selectTranscript,
+} from "./turns/turn-feature.ts";
+export { GENERAL_FEATURE_ID, selectSession, selectSessions } from "./sessions/session-feature.ts";
+export { resolveTask } from "./tasks/resolve-task.ts";
+export type { ResolvedTask } from "./tasks/resolve-task.ts";
+export {
+  selectComments,
+  selectDependencies,
+  selectDependenciesOf,
+  selectDependentsOf,
+  selectOpenBlockers,
+  selectReadyTasks,
+  selectTask,
+  selectTasks,
+} from "./tasks/select-tasks.ts";
+export type { TaskQuery } from "./tasks/select-tasks.ts";
+export {
+  selectActiveAttempts,
+  selectActiveRuns,
+  selectAttempt,
+  selectAttemptsOfRun,
+  selectAttemptsOfTask,
+  selectHolds,
+  selectRun,
+  selectRuns,
+} from "./runs/run-rows.ts";
+export { integrationRefOf } from "./runs/decide-run.ts";
+export {
+  selectChange,
+  selectChanges,
+  selectChangesByState,
+  selectQueuePause,
+} from "./merge-queue/change-rows.ts";
+export { selectCandidates } from "./schedule/schedule-feature.ts";
+export { selectWhyNotRunning } from "./schedule/why-not-running.ts";
+export type { NotRunningReason } from "./schedule/why-not-running.ts";
+export { DEFAULT_RETRY_RULES, decideRetry } from "./schedule/retry-policy.ts";
+export { selectJobs } from "./jobs/job-feature.ts";

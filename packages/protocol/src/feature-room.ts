@@ -48,6 +48,7 @@ export const featureEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("prompt.taken"), prompt: promptSchema }),
   z.object({ type: z.literal("turn.started"), turn: turnSchema }),
   z.object({ type: z.literal("turn.appended"), entry: transcriptEntrySchema }),
+  z.object({ type: z.literal("timer.fired"), key: z.string() }),
   z.object({ type: z.literal("turn.ended"), turn: turnSchema }),
 ]);
 

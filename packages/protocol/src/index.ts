@@ -108,6 +108,7 @@ export {
   landItemSchema,
   landJobSchema,
   landOutcomeSchema,
+  leasedJobSchema,
   verifyLandingJobSchema,
 } from "./job.ts";
 export type {
@@ -118,6 +119,7 @@ export type {
   LandItem,
   LandJob,
   LandOutcome,
+  LeasedJob,
   VerifyLandingJob,
 } from "./job.ts";
 export {

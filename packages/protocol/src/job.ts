@@ -59,18 +59,24 @@ export const jobPayloadSchema = z.discriminatedUnion("kind", [
 /** State of a job. */
 export const jobStateSchema = z.enum(["queued", "leased", "completed", "cancelled"]);
 
-/** The full value of a job. `fence` grows with every lease; a result with an old one is refused. */
+/**
+ * The full value of a job. `fence` grows with every lease; a result with an old one is refused. What the runner needs
+ * to know is put together from `subjectIds` (an attempt, changes, or a landing) when the job is leased.
+ */
 export const jobSchema = z.object({
   jobId: idSchema("job"),
   kind: z.enum(["attempt", "land", "verify-landing"]),
   state: jobStateSchema,
-  payload: jobPayloadSchema,
+  subjectIds: z.array(z.string()).min(1),
   runnerId: idSchema("runner").nullable(),
   fence: z.int().nonnegative(),
   /** Set when a person or the room asked for the work to end early. */
   cancelRequested: z.enum(["kill", "stop"]).nullable(),
   queuedAtMs: z.int(),
 });
+
+/** A job as its runner gets it. */
+export const leasedJobSchema = z.object({ job: jobSchema, payload: jobPayloadSchema });
 
 /** How an attempt ended, as its runner saw it. */
 export const attemptResultSchema = z.object({
@@ -106,6 +112,8 @@ export type VerifyLandingJob = z.infer<typeof verifyLandingJobSchema>;
 export type JobPayload = z.infer<typeof jobPayloadSchema>;
 /** The full value of a job. */
 export type Job = z.infer<typeof jobSchema>;
+/** A job as its runner gets it. */
+export type LeasedJob = z.infer<typeof leasedJobSchema>;
 /** How an attempt ended. */
 export type AttemptResult = z.infer<typeof attemptResultSchema>;
 /** How one item of a landing came out of the merge. */

@@ -26,6 +26,7 @@ export const nodeCommandSchema = z.discriminatedUnion("type", [
 /** Every durable event of the node room. */
 export const nodeEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("project.registered"), project: projectSchema }),
+  z.object({ type: z.literal("timer.fired"), key: z.string() }),
   z.object({ type: z.literal("project.forgotten"), project: projectSchema }),
 ]);
 

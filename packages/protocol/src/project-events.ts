@@ -43,7 +43,7 @@ export const projectEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("attempt.started"), ...attempt }),
   z.object({ type: z.literal("attempt.updated"), ...attempt }),
   z.object({ type: z.literal("attempt.ended"), ...attempt }),
-  z.object({ type: z.literal("session.registered"), session: sessionSchema, prompt: z.string() }),
+  z.object({ type: z.literal("session.registered"), session: sessionSchema }),
   z.object({ type: z.literal("session.updated"), session: sessionSchema }),
   z.object({ type: z.literal("hold.placed"), hold: holdSchema }),
   z.object({ type: z.literal("hold.lifted"), taskId: idSchema("task"), runId: idSchema("run").nullable() }),
@@ -54,12 +54,21 @@ export const projectEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("landing.intended"), ...landing }),
   z.object({ type: z.literal("landing.landed"), ...landing }),
   z.object({ type: z.literal("landing.abandoned"), ...landing }),
+  /** Landing on this branch waits until a time, or (null) until somebody resumes it. */
+  z.object({
+    type: z.literal("queue.paused"),
+    integrationRef: z.string(),
+    untilMs: z.int().nullable(),
+    reason: z.string(),
+  }),
+  z.object({ type: z.literal("queue.resumed"), integrationRef: z.string() }),
   z.object({ type: z.literal("job.queued"), ...job }),
   z.object({ type: z.literal("job.leased"), ...job, leaseUntilMs: z.int() }),
   z.object({ type: z.literal("job.renewed"), ...job, leaseUntilMs: z.int() }),
   z.object({ type: z.literal("job.requeued"), ...job }),
   z.object({ type: z.literal("job.cancel-requested"), ...job }),
   z.object({ type: z.literal("job.completed"), ...job }),
+  z.object({ type: z.literal("timer.fired"), key: z.string() }),
   z.object({ type: z.literal("runner.registered"), runnerId: idSchema("runner"), hostId: z.string() }),
 ]);
 

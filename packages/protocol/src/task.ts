@@ -34,11 +34,10 @@ export const dependencySchema = z.object({
   kind: dependencyKindSchema,
 });
 
-/** Who holds a task: a person's or an agent's name, or an attempt of a run. `token` fences off earlier holders. */
+/** Who holds a task: a person's or an agent's name, or the id of an attempt of a run. */
 export const taskClaimSchema = z.object({
   holder: z.string().min(1).max(200),
   atMs: z.int(),
-  token: z.int().positive(),
 });
 
 /** The full value of a task. */

@@ -1,0 +1,184 @@
+import type {
+  Attempt,
+  Job,
+  Json,
+  JobPayload,
+  LeasedJob,
+  ProjectCommand,
+  ProjectEvent,
+} from "@canopy/protocol";
+import { ZERO_USAGE, assert, reject } from "@canopy/protocol";
+import type { DecideAnswer, DecideContext } from "../kernel/room-definition.ts";
+import { accept, acceptOnce } from "../kernel/room-definition.ts";
+import {
+  checkLease,
+  completeJob,
+  isRunnerAlive,
+  leaseJob,
+  selectJob,
+  selectJobs,
+  selectRunnersOfHost,
+} from "../jobs/job-feature.ts";
+import { buildLandPayload, recoverLandJob } from "../merge-queue/decide-landing.ts";
+import { selectLanding } from "../merge-queue/change-rows.ts";
+import { setSessionState } from "../sessions/session-feature.ts";
+import { buildPrompt } from "../tasks/build-prompt.ts";
+import { selectComments, selectTask } from "../tasks/select-tasks.ts";
+import { endAttempt } from "./end-attempt.ts";
+import { isFinal, selectAttempt, selectAttemptsOfTask, selectRun } from "./run-rows.ts";
+
+type Context = DecideContext<ProjectEvent>;
+type Command<T extends ProjectCommand["type"]> = Extract<ProjectCommand, { type: T }>;
+
+function buildAttemptPayload(context: Context, job: Job): JobPayload {
+  const attempt = selectAttempt(context.sql, job.subjectIds[0] ?? "");
+  assert(attempt !== undefined, `job ${job.jobId} has an attempt`);
+  const task = selectTask(context.sql, attempt.taskId);
+  const run = selectRun(context.sql, attempt.runId);
+  assert(task !== undefined && run !== undefined, "an attempt has a run and a task");
+  const earlier = selectAttemptsOfTask(context.sql, task.taskId).filter(
+    (other) => other.number < attempt.number,
+  );
+  return {
+    kind: "attempt",
+    attemptId: attempt.attemptId,
+    attemptNumber: attempt.number,
+    runId: run.runId,
+    taskId: task.taskId,
+    sessionId: attempt.sessionId,
+    title: task.title,
+    description: task.description,
+    labels: task.labels,
+    prompt: buildPrompt({ task, comments: selectComments(context.sql, task.taskId), earlier }),
+    agent: attempt.agent,
+    model: attempt.model,
+    timeoutMs: task.timeoutMs ?? run.options.timeoutMs,
+    integrationRef: run.integrationRef,
+    baseBranch: run.options.baseBranch,
+  };
+}
+
+function buildPayload(context: Context, job: Job): JobPayload {
+  if (job.kind === "attempt") return buildAttemptPayload(context, job);
+  if (job.kind === "land") return buildLandPayload(context.sql, job);
+  const landing = selectLanding(context.sql, job.subjectIds[0] ?? "");
+  assert(landing !== undefined, `job ${job.jobId} has a landing`);
+  return { kind: "verify-landing", landing };
+}
+
+/** Leases queued jobs to a runner, oldest first. */
+export function decideLeaseJobs(context: Context, command: Command<"job.lease">): DecideAnswer {
+  const jobs = selectJobs(context.sql, "queued")
+    .filter((job) => command.kinds.includes(job.kind))
+    .slice(0, command.limit)
+    .map((job): LeasedJob => {
+      const payload = buildPayload(context, job);
+      return { job: leaseJob(context, job, command.runnerId), payload };
+    });
+  return acceptOnce({ jobs: jobs as unknown as Json });
+}
+
+/** A runner is gone: its landings are verified, its attempts end as interrupted and are tried again. */
+function loseJob(context: Context, job: Job): void {
+  if (job.kind !== "attempt") {
+    recoverLandJob(context, job);
+    return;
+  }
+  completeJob(context, job);
+  const attempt = selectAttempt(context.sql, job.subjectIds[0] ?? "");
+  assert(attempt !== undefined, `job ${job.jobId} has an attempt`);
+  const wasKilled = job.cancelRequested === "kill";
+  endAttempt(context, attempt, {
+    outcome: wasKilled ? "killed" : "interrupted",
+    baseCommit: attempt.baseCommit,
+    capture: attempt.capture,
+    failure: null,
+    summary: "the program that ran it ended; what it had done is kept",
+    usage: attempt.usage,
+  });
+}
+
+/** A new runner of a host: whatever earlier runners of that host had leased is over. */
+export function decideRegisterRunner(context: Context, command: Command<"runner.register">): DecideAnswer {
+  const earlier = new Set(selectRunnersOfHost(context.sql, command.hostId));
+  earlier.delete(command.runnerId);
+  context.emit({ type: "runner.registered", runnerId: command.runnerId, hostId: command.hostId });
+  let lostCount = 0;
+  for (const job of selectJobs(context.sql, "leased")) {
+    if (job.runnerId === null || !earlier.has(job.runnerId)) continue;
+    loseJob(context, job);
+    lostCount += 1;
+  }
+  return accept({ lostCount });
+}
+
+/** A lease has run out: renewed when its runner gave a sign of life, lost otherwise. */
+export function onLeaseTimer(context: Context, key: string): void {
+  const job = selectJob(context.sql, key.slice("lease:".length));
+  if (job === undefined || job.state !== "leased" || job.runnerId === null) return;
+  if (isRunnerAlive(context.sql, job.runnerId, context.nowMs)) {
+    context.emit({ type: "job.renewed", job, leaseUntilMs: context.nowMs + 60_000 });
+    return;
+  }
+  loseJob(context, job);
+}
+
+function findLeasedAttempt(
+  context: Context,
+  lease: Pick<Command<"attempt.start">, "jobId" | "fence">,
+): { readonly type: "attempt"; readonly attempt: Attempt; readonly job: Job } | DecideAnswer {
+  const checked = checkLease(context.sql, lease, "attempt");
+  if (checked.type === "rejection") return checked;
+  const attempt = selectAttempt(context.sql, checked.job.subjectIds[0] ?? "");
+  assert(attempt !== undefined, "an attempt job has an attempt");
+  return { type: "attempt", attempt, job: checked.job };
+}
+
+/** The workspace stands and the agent starts. */
+export function decideStartAttempt(context: Context, command: Command<"attempt.start">): DecideAnswer {
+  const found = findLeasedAttempt(context, command);
+  if (found.type !== "attempt") return found;
+  const attempt: Attempt = {
+    ...found.attempt,
+    state: "running",
+    baseCommit: command.baseCommit,
+    workspaceBackend: command.workspaceBackend,
+    startedAtMs: context.nowMs,
+  };
+  context.emit({ type: "attempt.started", attempt });
+  setSessionState(context, attempt.sessionId, "active");
+  return accept({ attemptId: attempt.attemptId });
+}
+
+/** An agent is done; the slot is free at once, landing is the queue's business. */
+export function decideFinishAttempt(context: Context, command: Command<"attempt.finish">): DecideAnswer {
+  const found = findLeasedAttempt(context, command);
+  if (found.type !== "attempt") return found;
+  const { result } = command;
+  if (result.outcome === "succeeded" && (result.capture === null || result.baseCommit === null)) {
+    return reject("command.invalid", "a successful attempt needs its capture and base commit");
+  }
+  if (result.outcome === "failed" && result.failure === null) {
+    return reject("command.invalid", "a failed attempt needs its failure");
+  }
+  completeJob(context, found.job);
+  // A person's kill wins over whatever the agent still reported, unless it had finished its work.
+  const wasKilled = found.job.cancelRequested === "kill" && result.outcome !== "succeeded";
+  endAttempt(context, found.attempt, wasKilled ? { ...result, outcome: "killed", failure: null } : result);
+  return accept({ attemptId: found.attempt.attemptId });
+}
+
+/** Work found in the workspace of a dead runner is added to its attempt, whatever became of that. */
+export function decideRecoverAttempt(context: Context, command: Command<"attempt.recover">): DecideAnswer {
+  const attempt = selectAttempt(context.sql, command.attemptId);
+  if (attempt === undefined) return reject("attempt.not-found", `no attempt ${command.attemptId}`);
+  if (attempt.capture !== null) return accept({ attemptId: attempt.attemptId });
+  const recovered: Attempt = {
+    ...attempt,
+    baseCommit: attempt.baseCommit ?? command.baseCommit,
+    capture: command.capture,
+    usage: isFinal(attempt.state) ? attempt.usage : ZERO_USAGE,
+  };
+  context.emit({ type: "attempt.updated", attempt: recovered });
+  return accept({ attemptId: attempt.attemptId });
+}

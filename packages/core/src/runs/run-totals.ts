@@ -1,0 +1,34 @@
+import type { ProjectEvent, Run, RunTotals, Usage } from "@canopy/protocol";
+import type { DecideContext } from "../kernel/room-definition.ts";
+import { selectRun } from "./run-rows.ts";
+
+/** Sums two usages; money stays unknown (null) only when both are. */
+export function addUsage(left: Usage, right: Usage): Usage {
+  const costUsd =
+    left.costUsd === null && right.costUsd === null ? null : (left.costUsd ?? 0) + (right.costUsd ?? 0);
+  return {
+    inputTokens: left.inputTokens + right.inputTokens,
+    outputTokens: left.outputTokens + right.outputTokens,
+    cacheReadTokens: left.cacheReadTokens + right.cacheReadTokens,
+    cacheWriteTokens: left.cacheWriteTokens + right.cacheWriteTokens,
+    costUsd,
+  };
+}
+
+/** Emits a run with one of its totals raised by one. */
+export function countInRun(
+  context: DecideContext<ProjectEvent>,
+  runId: string,
+  what: Exclude<keyof RunTotals, "usage">,
+  usage?: Usage,
+): void {
+  const run = selectRun(context.sql, runId);
+  if (run === undefined) return;
+  const totals: RunTotals = {
+    ...run.totals,
+    [what]: run.totals[what] + 1,
+    usage: usage === undefined ? run.totals.usage : addUsage(run.totals.usage, usage),
+  };
+  const updated: Run = { ...run, totals };
+  context.emit({ type: "run.updated", run: updated });
+}

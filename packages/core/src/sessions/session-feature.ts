@@ -1,0 +1,86 @@
+import type { Attempt, ProjectCommand, ProjectEvent, Session, Task } from "@canopy/protocol";
+import { ZERO_USAGE, brandId } from "@canopy/protocol";
+import type { DecideContext, RoomFeature } from "../kernel/room-definition.ts";
+import type { Sql } from "../kernel/sql.ts";
+import { parseColumn } from "../kernel/sql.ts";
+
+type Context = DecideContext<ProjectEvent>;
+
+/** The feature that every project has, so that nobody is asked for one. */
+export const GENERAL_FEATURE_ID = brandId("feature", "ftr_general");
+
+/** One session of the registry, or undefined. */
+export function selectSession(sql: Sql, sessionId: string): Session | undefined {
+  const [row] = sql.exec("SELECT value FROM sessions WHERE session_id = ?", sessionId);
+  return row === undefined ? undefined : parseColumn<Session>(row, "value");
+}
+
+/** Sessions of the registry, oldest first. */
+export function selectSessions(sql: Sql): Session[] {
+  return sql
+    .exec("SELECT value FROM sessions ORDER BY session_id")
+    .map((row) => parseColumn<Session>(row, "value"));
+}
+
+/** Emits the registration of the session in which an attempt runs. */
+export function registerSession(context: Context, attempt: Attempt, task: Task): void {
+  const session: Session = {
+    sessionId: attempt.sessionId,
+    featureId: GENERAL_FEATURE_ID,
+    attemptId: attempt.attemptId,
+    taskId: task.taskId,
+    title: task.title,
+    agent: attempt.agent,
+    model: attempt.model,
+    nativeSessionId: null,
+    state: "starting",
+    endReason: null,
+    usage: ZERO_USAGE,
+    openedAtMs: context.nowMs,
+    endedAtMs: null,
+  };
+  context.emit({ type: "session.registered", session });
+}
+
+/** Emits a session's new state; the same state again changes nothing. */
+export function setSessionState(context: Context, sessionId: string, state: Session["state"]): void {
+  const session = selectSession(context.sql, sessionId);
+  if (session === undefined || session.state === state) return;
+  context.emit({ type: "session.updated", session: { ...session, state } });
+}
+
+/** Emits the end of a session. */
+export function endSession(context: Context, sessionId: string, reason: string): void {
+  const session = selectSession(context.sql, sessionId);
+  if (session === undefined || session.state === "ended") return;
+  context.emit({
+    type: "session.updated",
+    session: { ...session, state: "ended", endReason: reason, endedAtMs: context.nowMs },
+  });
+}
+
+function writeSession(sql: Sql, { session }: { readonly session: Session }): void {
+  sql.exec(
+    `INSERT INTO sessions (session_id, state, value) VALUES (?, ?, ?)
+     ON CONFLICT (session_id) DO UPDATE SET state = excluded.state, value = excluded.value`,
+    session.sessionId,
+    session.state,
+    JSON.stringify(session),
+  );
+}
+
+/** The registry of agent sessions of a project. */
+export const sessionFeature: RoomFeature<ProjectCommand, ProjectEvent> = {
+  name: "sessions",
+  migrations: [
+    {
+      id: "sessions-1",
+      statements: [
+        "CREATE TABLE sessions (session_id TEXT PRIMARY KEY, state TEXT NOT NULL, value TEXT NOT NULL)",
+        "CREATE INDEX sessions_by_state ON sessions (state)",
+      ],
+    },
+  ],
+  tables: ["sessions"],
+  project: { "session.registered": writeSession, "session.updated": writeSession },
+};

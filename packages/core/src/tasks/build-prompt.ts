@@ -1,0 +1,62 @@
+import type { Attempt, Comment, Task } from "@canopy/protocol";
+
+const MAX_FAILURE_CHARS = 4000;
+const MAX_COMMENTS = 20;
+
+/** What buildPrompt puts together. */
+export interface PromptInput {
+  readonly task: Task;
+  readonly comments: readonly Comment[];
+  /** Earlier tries of this task, first try first. */
+  readonly earlier: readonly Attempt[];
+}
+
+/** Cuts the middle out of a long text, keeping 60 % of the head and 40 % of the tail. */
+export function truncateMiddle(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text;
+  const headChars = Math.floor(maxChars * 0.6);
+  const tailChars = maxChars - headChars;
+  const cutChars = text.length - headChars - tailChars;
+  return `${text.slice(0, headChars)}\n[... ${cutChars} characters left out ...]\n${text.slice(-tailChars)}`;
+}
+
+function describeFailure(attempt: Attempt): string {
+  const what = attempt.failure;
+  const why = what === null ? `it ended as ${attempt.state}` : `${what.cause}: ${what.message}`;
+  return `Attempt ${attempt.number}: ${truncateMiddle(why, MAX_FAILURE_CHARS)}`;
+}
+
+/**
+ * The whole prompt of an attempt: how to work, the task, what people said about it, and why earlier attempts failed.
+ * The same input always gives the same text.
+ */
+export function buildPrompt({ task, comments, earlier }: PromptInput): string {
+  const parts = [
+    [
+      "You work alone and unattended in a copy of a git repository; other agents work in copies of their own.",
+      "Do this one task and nothing beyond it. Decide open questions yourself and say what you decided.",
+      "Follow the repository's own instructions (AGENTS.md, CLAUDE.md, README) and run its checks where there are any.",
+      "You may commit or leave your changes uncommitted: both are taken over. Do not push, and do not switch branches.",
+    ].join("\n"),
+    `# Task: ${task.title}`,
+  ];
+  if (task.description.trim() !== "") parts.push(task.description);
+  const recent = comments.slice(-MAX_COMMENTS);
+  if (recent.length > 0) {
+    parts.push(
+      ["## Comments", ...recent.map((comment) => `- ${comment.author}: ${comment.text}`)].join("\n"),
+    );
+  }
+  const failed = earlier
+    .filter((attempt) => attempt.failure !== null && attempt.failure.cause !== "interrupted")
+    .slice(-3);
+  if (failed.length > 0) {
+    parts.push(
+      [
+        "## Earlier attempts at this task failed; do not repeat their mistake",
+        ...failed.map((attempt) => describeFailure(attempt)),
+      ].join("\n"),
+    );
+  }
+  return `${parts.join("\n\n")}\n`;
+}
