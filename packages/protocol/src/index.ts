@@ -149,3 +149,5 @@ export {
   wireErrorSchema,
 } from "./wire.ts";
 export type { Activity, ClientFrame, ServerFrame, WireError } from "./wire.ts";
+export { agentConfigSchema, durationSchema, parseDurationMs, projectConfigSchema } from "./config.ts";
+export type { AgentConfig, ProjectConfig } from "./config.ts";

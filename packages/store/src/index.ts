@@ -1,2 +1,4 @@
-/** Filled by this package's first slice. */
-export const PACKAGE = "@canopy/store";
+export { openMemoryStorage, openNodeStorage } from "./open-node-storage.ts";
+export type { NodeStorage } from "./open-node-storage.ts";
+export { createDurableObjectStorage } from "./create-durable-object-storage.ts";
+export type { DurableObjectStorageLike } from "./create-durable-object-storage.ts";
