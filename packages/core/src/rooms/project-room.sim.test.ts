@@ -33,7 +33,7 @@ class Simulation {
   addTasks(count: number): void {
     for (let number = 1; number <= count; number += 1) {
       const dependencies: { on: string }[] = [];
-      for (let tries = 0; tries < 2 && number > 1; tries += 1) {
+      for (let tries = 0; tries < (number > 1 ? 2 : 0); tries += 1) {
         const on = String(1 + Math.floor(this.#random() * (number - 1)));
         if (this.chance(0.3) && !dependencies.some((other) => other.on === on)) dependencies.push({ on });
       }
