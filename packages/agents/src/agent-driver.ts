@@ -1,4 +1,11 @@
-import type { AgentErrorKind, AgentEvent, ErrorCode, SpawnProcess, TurnEndReason, Usage } from "@canopy/protocol";
+import type {
+  AgentErrorKind,
+  AgentEvent,
+  ErrorCode,
+  SpawnProcess,
+  TurnEndReason,
+  Usage,
+} from "@canopy/protocol";
 
 /** Whether an agent can do something by itself, not at all, or only because Canopy emulates it. */
 export type CapabilityLevel = boolean | "emulated";

@@ -88,8 +88,13 @@ function noteField(evidence: Evidence, key: string, value: string | number): voi
   const name = key.toLowerCase().replaceAll(/[^a-z]/g, "");
   const number = typeof value === "number" ? value : Number.parseFloat(value);
   if (name === "retryafterms" && number >= 0) evidence.retryAfterMs = number;
-  else if ((name === "retryafter" || name === "retrydelay") && number >= 0) evidence.retryAfterMs = number * 1000;
-  else if ((name.endsWith("status") || name.endsWith("statuscode") || name === "code") && number >= 400 && number < 600) {
+  else if ((name === "retryafter" || name === "retrydelay") && number >= 0)
+    evidence.retryAfterMs = number * 1000;
+  else if (
+    (name.endsWith("status") || name.endsWith("statuscode") || name === "code") &&
+    number >= 400 &&
+    number < 600
+  ) {
     evidence.statuses.push(Math.trunc(number));
   }
   if (typeof value === "string" && value.length < 100) {
@@ -117,7 +122,10 @@ function parseJsonIn(text: string): unknown {
 }
 
 function retryAfterInText(text: string): number | null {
-  const match = /(?:retry[- ]?after|try again in)\D{0,3}(\d+(?:\.\d+)?)\s*(ms|m(?![a-z])|minutes?|s|seconds?)?/i.exec(text);
+  const match =
+    /(?:retry[- ]?after|try again in)\D{0,3}(\d+(?:\.\d+)?)\s*(ms|m(?![a-z])|minutes?|s|seconds?)?/i.exec(
+      text,
+    );
   if (match === null) return null;
   const unit = match[2]?.toLowerCase() ?? "s";
   const factor = unit === "ms" ? 1 : unit.startsWith("m") ? 60_000 : 1000;
@@ -160,7 +168,8 @@ export function classifyFailure(failure: AgentFailure): ClassifiedFailure {
   const evidence: Evidence = { names: [], statuses: [], retryAfterMs: null };
   collect(evidence, failure.data, 0);
   collect(evidence, parseJsonIn(failure.message), 0);
-  if (failure.code !== null && failure.code >= 400 && failure.code < 600) evidence.statuses.push(failure.code);
+  if (failure.code !== null && failure.code >= 400 && failure.code < 600)
+    evidence.statuses.push(failure.code);
   const waitMs = evidence.retryAfterMs ?? retryAfterInText(failure.message);
   return {
     kind: pickKind(failure, evidence),

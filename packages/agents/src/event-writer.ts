@@ -136,7 +136,8 @@ export class EventWriter {
     };
     const after = mergeTool(before, patch);
     this.#remember(after);
-    if (known === undefined && isFinal(after)) this.emit({ type: "tool.started", tool: { ...after, state: "in_progress" } });
+    if (known === undefined && isFinal(after))
+      this.emit({ type: "tool.started", tool: { ...after, state: "in_progress" } });
     if (known === undefined && !isFinal(after)) this.emit({ type: "tool.started", tool: after });
     else if (isFinal(after) && (known === undefined || hasChange(before, after))) {
       this.emit({ type: "tool.ended", tool: after });
@@ -154,9 +155,10 @@ export class EventWriter {
   /** Closes everything open, tells the error if there is one, and ends the turn. */
   endTurn(reason: TurnEndReason, error: TurnError | null): void {
     this.closeText();
-    for (const tool of [...this.#tools.values()]) {
+    for (const tool of this.#tools.values()) {
       if (isFinal(tool)) continue;
-      const output = tool.output ?? (reason === "cancelled" ? "cancelled" : "not finished when the turn ended");
+      const output =
+        tool.output ?? (reason === "cancelled" ? "cancelled" : "not finished when the turn ended");
       this.tool(tool.toolCallId, { state: "failed", output });
     }
     if (error !== null) {

@@ -32,7 +32,11 @@ export { EventWriter } from "./event-writer.ts";
 export type { ToolPatch } from "./event-writer.ts";
 export { resolveAgent } from "./resolve-agent.ts";
 export type { AgentDefinition, AgentDefinitions, ResolvedAgent } from "./resolve-agent.ts";
-export { SCRIPTED_AGENT_FILE, createScriptedCommand, createScriptedDriver } from "./scripted/scripted-driver.ts";
+export {
+  SCRIPTED_AGENT_FILE,
+  createScriptedCommand,
+  createScriptedDriver,
+} from "./scripted/scripted-driver.ts";
 export type { ScriptedDriverOptions } from "./scripted/scripted-driver.ts";
 export { parseScript } from "./scripted/script-schema.ts";
 export type { PermissionStep, Script, ScriptStep, StepType, StepValue } from "./scripted/script-schema.ts";

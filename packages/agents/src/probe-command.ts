@@ -14,7 +14,10 @@ async function readText(stream: AsyncIterable<Uint8Array>): Promise<string> {
   return tail.text;
 }
 
-async function collect(child: ChildProcessHandle, signal: AbortSignal): Promise<{ code: number | null; text: string }> {
+async function collect(
+  child: ChildProcessHandle,
+  signal: AbortSignal,
+): Promise<{ code: number | null; text: string }> {
   const stop = (): void => void child.stop(0);
   signal.addEventListener("abort", stop, { once: true });
   child.endInput();

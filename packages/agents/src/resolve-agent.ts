@@ -35,7 +35,11 @@ export interface ResolvedAgent {
 
 function unknownAgent(text: string, definitions: AgentDefinitions): CanopyError {
   const configured = Object.keys(definitions).toSorted();
-  const known = [...configured, "scripted", ...Object.keys(BUILTIN_AGENTS).filter((name) => !configured.includes(name))];
+  const known = [
+    ...configured,
+    "scripted",
+    ...Object.keys(BUILTIN_AGENTS).filter((name) => !configured.includes(name)),
+  ];
   return new CanopyError("usage.unknown-agent", `unknown agent "${text}"`, {
     hint: `Known: ${known.join(", ")}; or command:<shell command>, acp:<command>, scripted:<file>.`,
     data: { known },
@@ -73,7 +77,8 @@ function fromDefinition(name: string, definition: AgentDefinition, baseDirectory
     environmentNames: definition.env ?? [],
     credentialNames: [],
   };
-  if (driver === "scripted") return { ...resolved, driver: scriptedDriver(name, definition.command, baseDirectory) };
+  if (driver === "scripted")
+    return { ...resolved, driver: scriptedDriver(name, definition.command, baseDirectory) };
   const command = requireCommand(name, definition.command);
   if (driver === "command") {
     const line = [command, ...args.map((arg) => `'${arg.replaceAll("'", `'\\''`)}'`)].join(" ");
@@ -101,7 +106,11 @@ function fromBuiltin(name: string): ResolvedAgent | null {
  * or a built-in one, in this order. Relative script files are looked up from `baseDirectory`. Throws
  * `usage.unknown-agent` with everything that is known, or `usage.invalid`.
  */
-export function resolveAgent(text: string, definitions: AgentDefinitions, baseDirectory: string): ResolvedAgent {
+export function resolveAgent(
+  text: string,
+  definitions: AgentDefinitions,
+  baseDirectory: string,
+): ResolvedAgent {
   const colon = text.indexOf(":");
   const prefix = colon === -1 ? text : text.slice(0, colon);
   const rest = colon === -1 ? undefined : text.slice(colon + 1);

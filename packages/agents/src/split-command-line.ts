@@ -1,5 +1,8 @@
 import { CanopyError } from "@canopy/protocol";
 
+/** An escaped character, a quoted part, white space, a plain part, or a quote that is never closed. */
+const TOKEN = /\\([\s\S])|'([^']*)'|"((?:\\[\s\S]|[^"\\])*)"|(\s+)|([^\\'"\s]+)|(['"\\])/g;
+
 /**
  * Splits a command line into words at spaces, with single quotes, double quotes and backslashes as a shell reads them,
  * but without expanding anything. Throws `usage.invalid` for a quote that is not closed.
@@ -7,28 +10,17 @@ import { CanopyError } from "@canopy/protocol";
 export function splitCommandLine(line: string): string[] {
   const words: string[] = [];
   let word: string | null = null;
-  let quote: string | null = null;
-  for (let index = 0; index < line.length; index += 1) {
-    const char = line.charAt(index);
-    if (char === "\\" && quote !== "'" && index + 1 < line.length) {
-      index += 1;
-      word = (word ?? "") + line.charAt(index);
-    } else if (quote !== null) {
-      if (char === quote) quote = null;
-      else word = (word ?? "") + char;
-    } else if (char === "'" || char === '"') {
-      quote = char;
-      word ??= "";
-    } else if (/\s/.test(char)) {
-      if (word !== null) words.push(word);
-      word = null;
-    } else {
-      word = (word ?? "") + char;
+  for (const [, escaped, single, double, space, plain, stray] of line.matchAll(TOKEN)) {
+    if (stray !== undefined) {
+      throw new CanopyError("usage.invalid", `the command has a ${stray} that is not closed: ${line}`);
     }
+    if (space === undefined) {
+      const part = escaped ?? single ?? double?.replaceAll(/\\([\s\S])/g, "$1") ?? plain ?? "";
+      word = (word ?? "") + part;
+      continue;
+    }
+    if (word !== null) words.push(word);
+    word = null;
   }
-  if (quote !== null) {
-    throw new CanopyError("usage.invalid", `the command has a ${quote} that is not closed: ${line}`);
-  }
-  if (word !== null) words.push(word);
-  return words;
+  return word === null ? words : [...words, word];
 }

@@ -1,2 +1,10 @@
-/** Filled by this package's first slice. */
-export const PACKAGE = "@canopy/testkit";
+export { listAcpFixtures, readAcpFixture } from "./acp-fixtures.ts";
+export type { AcpFixtureLine } from "./acp-fixtures.ts";
+export { findEventFaults } from "./check-events.ts";
+export { EventCollector } from "./collect-events.ts";
+export { describeDriverConformance } from "./driver-conformance.ts";
+export type { ConformanceHarness, ConformanceScenario } from "./driver-conformance.ts";
+export { createFakeChild } from "./fake-child.ts";
+export type { FakeChild } from "./fake-child.ts";
+export { createSayPrompt, createScenarioScript } from "./scripted-scenarios.ts";
+export { spawnLocal } from "./spawn-local.ts";

@@ -1,5 +1,3 @@
-import { RequestError, client } from "@agentclientprotocol/sdk";
-import type { ChildProcessHandle } from "@canopy/protocol";
 import { CanopyError, isCanopyError } from "@canopy/protocol";
 import type {
   AgentCapabilities,
@@ -10,9 +8,6 @@ import type {
   AgentStartSpec,
   ProbeResult,
 } from "../agent-driver.ts";
-import { TextTail } from "../byte-lines.ts";
-import { EventQueue } from "../event-queue.ts";
-import { EventWriter } from "../event-writer.ts";
 import { probeCommand } from "../probe-command.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { describeExit, withTail } from "../turn-error.ts";
@@ -21,9 +16,10 @@ import { openAcpSession } from "./acp-handshake.ts";
 import type { AcpAuthentication, OpenedAcpSession } from "./acp-handshake.ts";
 import { AcpSession } from "./acp-session.ts";
 import type { AcpConnectionParts, AcpGraces } from "./acp-session.ts";
-import { openAcpWire } from "./acp-wire.ts";
-import { emitConfigOptions, emitRaw, mapSessionUpdate } from "./map-update.ts";
-import { PermissionBroker } from "./permission-broker.ts";
+import { connectAgent } from "./connect-agent.ts";
+import type { ConnectingAgent } from "./connect-agent.ts";
+import { emitConfigOptions } from "./map-update.ts";
+import { readRpcError } from "./read-rpc-error.ts";
 
 /** How to run an ACP agent. Times are in milliseconds. */
 export interface AcpDriverOptions {
@@ -37,9 +33,7 @@ export interface AcpDriverOptions {
 }
 
 const DEFAULT_START_MS = 120_000;
-const DEFAULT_GRACES: AcpGraces = { cancelMs: 10_000, endInputMs: 2_000, stopMs: 2_000 };
 const AFTER_EXIT_MS = 1_000;
-const STDERR_CHARS = 4_000;
 
 /** What ACP agents usually can; `session.capabilities` has what this one said. */
 const USUAL_CAPABILITIES: AgentCapabilities = {
@@ -55,85 +49,20 @@ const USUAL_CAPABILITIES: AgentCapabilities = {
   diff: true,
 };
 
-interface Connecting {
-  readonly parts: AcpConnectionParts;
-  /** Set once the session is open; until then updates are the replay of an old session and not told. */
-  session: AcpSession | null;
-  isReplaying: boolean;
-  /** What came before the session was open, told after `session.started`; null from then on. */
-  early: (() => void)[] | null;
-  readonly notice: (text: string) => void;
-}
-
-const MAX_EARLY = 1000;
-
-async function drainStderr(child: ChildProcessHandle, tail: TextTail): Promise<void> {
-  const decoder = new TextDecoder();
-  for await (const chunk of child.stderr) tail.push(decoder.decode(chunk, { stream: true }));
-}
-
-function connect(child: ChildProcessHandle, options: AcpDriverOptions, spec: AgentStartSpec): Connecting {
-  const queue = new EventQueue();
-  const writer = new EventWriter(queue);
-  const permissions = new PermissionBroker(writer, spec.permissionPolicy);
-  const stderr = new TextTail(STDERR_CHARS);
-  void drainStderr(child, stderr);
-  const onNotification = (method: string, params: unknown): void => {
-    if (method !== "session/update") emitRaw(writer, `acp.${method}`, params ?? null);
-    else if (mapSessionUpdate(writer, params).hasSystemError) connecting.session?.noteSystemError();
-  };
-  const inOrder = (tell: () => void): void => {
-    if (connecting.early === null) tell();
-    else if (connecting.early.length < MAX_EARLY) connecting.early.push(tell);
-  };
-  const notice = (text: string): void => inOrder(() => writer.emit({ type: "notice", level: "warn", text }));
-  const wire = openAcpWire(child, {
-    onNotification: (method, params) => {
-      if (connecting.isReplaying && method === "session/update") return;
-      inOrder(() => {
-        try {
-          onNotification(method, params);
-        } catch (error) {
-          // Only a value nested deeper than the stack comes here; a strange update must not end the session.
-          notice(`unreadable ${method}: ${String(error).slice(0, 200)}`);
-        }
-      });
-    },
-    onNotice: notice,
-    room: () => (queue.hasRoom() ? null : queue.room()),
-  });
-  const connection = client({ name: "canopy" })
-    .onRequest(
-      "session/request_permission",
-      (params: unknown) => params,
-      async ({ params, signal }) => ({ outcome: await permissions.ask(params, signal) }),
-    )
-    .connect(wire);
-  const parts: AcpConnectionParts = {
-    label: options.name,
-    child,
-    request: (method, params) => connection.agent.request(method, params),
-    notify: (method, params) => connection.agent.notify(method, params),
-    disconnect: () => connection.close(),
-    queue,
-    writer,
-    permissions,
-    stderr,
-    graces: { ...DEFAULT_GRACES, ...options.graces },
-  };
-  const connecting: Connecting = { parts, session: null, isReplaying: spec.resume !== null, early: [], notice };
-  return connecting;
-}
-
 /** Why the session could not be opened, in the right words for a process that died, an error answer, or silence. */
 async function startError(error: unknown, parts: AcpConnectionParts): Promise<CanopyError> {
   if (isCanopyError(error)) return error;
   const { label, child, stderr, graces } = parts;
-  if (error instanceof RequestError) {
-    return new CanopyError("agent.failed", withTail(`${label} refused to start a session: ${error.message}`, stderr.text), {
-      cause: error,
-      retry: true,
-    });
+  const failure = readRpcError(error);
+  if (failure !== null) {
+    return new CanopyError(
+      "agent.failed",
+      withTail(`${label} refused to start a session: ${failure.message}`, stderr.text),
+      {
+        cause: error,
+        retry: true,
+      },
+    );
   }
   const exit = await child.stop(graces.stopMs);
   if (exit.code === 126 || exit.code === 127) {
@@ -141,27 +70,34 @@ async function startError(error: unknown, parts: AcpConnectionParts): Promise<Ca
       hint: "Install it, or correct its command in the configuration.",
     });
   }
-  return new CanopyError("agent.failed", withTail(`${label} ended while starting (${describeExit(exit)})`, stderr.text), {
-    hint: "Run its command by hand to see what is wrong.",
-    retry: true,
-    cause: error,
-  });
+  return new CanopyError(
+    "agent.failed",
+    withTail(`${label} ended while starting (${describeExit(exit)})`, stderr.text),
+    {
+      hint: "Run its command by hand to see what is wrong.",
+      retry: true,
+      cause: error,
+    },
+  );
 }
 
 async function openWithin(
-  connecting: Connecting,
+  connecting: ConnectingAgent,
   options: AcpDriverOptions,
   spec: AgentStartSpec,
 ): Promise<OpenedAcpSession> {
   const { parts } = connecting;
   const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(new CanopyError("cancelled", `the start of ${options.name} was cancelled`));
+  const onAbort = (): void =>
+    reject(new CanopyError("cancelled", `the start of ${options.name} was cancelled`));
   spec.signal.addEventListener("abort", onAbort, { once: true });
   if (spec.signal.aborted) onAbort();
   // The connection tells it sooner, unless a process that the agent started still holds the pipe.
-  const exited = parts.child.exited.then(() => withinMs(aborted, AFTER_EXIT_MS)).then(() => {
-    throw new Error("the agent's process ended");
-  });
+  const exited = parts.child.exited
+    .then(() => withinMs(aborted, AFTER_EXIT_MS))
+    .then(() => {
+      throw new Error("the agent's process ended");
+    });
   exited.catch(() => null);
   aborted.catch(() => null);
   const opening = openAcpSession(parts.request, {
@@ -184,13 +120,16 @@ async function openWithin(
   }
 }
 
-function announce(connecting: Connecting, opened: OpenedAcpSession, model: string | null): void {
+function announce(connecting: ConnectingAgent, opened: OpenedAcpSession, model: string | null): void {
   const { writer } = connecting.parts;
   const { settings } = opened;
   connecting.isReplaying = false;
   writer.emit({ type: "session.started", nativeSessionId: opened.sessionId });
   const options = settings.configOptions ?? [];
-  emitConfigOptions(writer, model === null ? options : options.filter((option) => option.category !== "model"));
+  emitConfigOptions(
+    writer,
+    model === null ? options : options.filter((option) => option.category !== "model"),
+  );
   const modeId = settings.modes?.currentModeId;
   if (modeId !== undefined && !options.some((option) => option.category === "mode")) {
     writer.emit({ type: "mode.changed", mode: modeId });
@@ -207,7 +146,7 @@ async function startAcp(options: AcpDriverOptions, spec: AgentStartSpec): Promis
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
   const env = { ...spec.env, ...createTaskEnvironment(spec.task) };
   const child = await spec.spawn(options.command, { cwd: spec.cwd, env });
-  const connecting = connect(child, options, spec);
+  const connecting = await connectAgent(child, { label: options.name, graces: options.graces ?? {} }, spec);
   const { parts } = connecting;
   try {
     const opened = await openWithin(connecting, options, spec);

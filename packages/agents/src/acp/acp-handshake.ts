@@ -1,14 +1,17 @@
-import { RequestError } from "@agentclientprotocol/sdk";
 import { CANOPY_VERSION, CanopyError } from "@canopy/protocol";
 import type { AgentCapabilities, AgentMcpServer, AgentStartSpec } from "../agent-driver.ts";
 import { createPreamble } from "../create-preamble.ts";
 import { initializeResultSchema, sessionResultSchema } from "./acp-schema.ts";
+import { readRpcError } from "./read-rpc-error.ts";
 import type { ConfigOption, InitializeResult, SessionResult } from "./acp-schema.ts";
 
 const PROTOCOL_VERSION = 1;
 const AUTH_REQUIRED = -32_000;
 /** These read `_meta.systemPrompt`; ACP v1 itself has no field for it. */
-const SYSTEM_PROMPT_AGENTS = new Set(["@agentclientprotocol/claude-agent-acp", "@zed-industries/claude-code-acp"]);
+const SYSTEM_PROMPT_AGENTS = new Set([
+  "@agentclientprotocol/claude-agent-acp",
+  "@zed-industries/claude-code-acp",
+]);
 
 /** Sends one request and resolves with the raw result. */
 export type SendRequest = (method: string, params: unknown) => Promise<unknown>;
@@ -71,13 +74,20 @@ function usableServers(init: InitializeResult, options: HandshakeOptions): unkno
   return options.spec.mcpServers
     .filter((server) => {
       const isUsable = server.type === "stdio" || canHttp;
-      if (!isUsable) options.notice(`${options.label} cannot use the tool server ${server.name}: it takes no HTTP servers`);
+      if (!isUsable)
+        options.notice(
+          `${options.label} cannot use the tool server ${server.name}: it takes no HTTP servers`,
+        );
       return isUsable;
     })
     .map(toAcpServer);
 }
 
-async function authenticate(send: SendRequest, init: InitializeResult, options: HandshakeOptions): Promise<void> {
+async function authenticate(
+  send: SendRequest,
+  init: InitializeResult,
+  options: HandshakeOptions,
+): Promise<void> {
   const { authentication, label, spec } = options;
   const isOffered = init.authMethods.some((method) => method.id === authentication?.methodId);
   const hasKey = authentication !== null && (spec.env[authentication.variable] ?? "") !== "";
@@ -85,11 +95,17 @@ async function authenticate(send: SendRequest, init: InitializeResult, options: 
     await send("authenticate", { methodId: authentication.methodId });
     return;
   }
-  const offered = init.authMethods.map((method) => `${method.name === "" ? method.id : method.name} (${method.id})`);
-  throw new CanopyError("agent.failed", `${label} wants you to log in: ${offered.join(", ") || "it names no method"}`, {
-    hint: "Log in once with the agent's own program, or name its key in the agent's `env` list.",
-    data: { kind: "authentication", methods: init.authMethods.map((method) => method.id) },
-  });
+  const offered = init.authMethods.map(
+    (method) => `${method.name === "" ? method.id : method.name} (${method.id})`,
+  );
+  throw new CanopyError(
+    "agent.failed",
+    `${label} wants you to log in: ${offered.join(", ") || "it names no method"}`,
+    {
+      hint: "Log in once with the agent's own program, or name its key in the agent's `env` list.",
+      data: { kind: "authentication", methods: init.authMethods.map((method) => method.id) },
+    },
+  );
 }
 
 async function withAuthentication(
@@ -101,7 +117,7 @@ async function withAuthentication(
   try {
     return await request();
   } catch (error) {
-    if (!(error instanceof RequestError) || error.code !== AUTH_REQUIRED) throw error;
+    if (readRpcError(error)?.code !== AUTH_REQUIRED) throw error;
     await authenticate(send, init, options);
     return request();
   }
@@ -115,7 +131,9 @@ async function openNew(
   const { spec, label } = options;
   const hasSystemPrompt = SYSTEM_PROMPT_AGENTS.has(init.agentInfo?.name ?? "");
   const meta =
-    spec.systemAppend !== null && hasSystemPrompt ? { _meta: { systemPrompt: { append: spec.systemAppend } } } : {};
+    spec.systemAppend !== null && hasSystemPrompt
+      ? { _meta: { systemPrompt: { append: spec.systemAppend } } }
+      : {};
   const params = { cwd: spec.cwd, mcpServers: usableServers(init, options), ...meta };
   const result = await withAuthentication(send, init, options, () => send("session/new", params));
   const settings = sessionResultSchema.safeParse(result);
@@ -135,7 +153,9 @@ async function openExisting(
   const { spec, label } = options;
   const canResume = init.agentCapabilities.sessionCapabilities?.resume !== undefined;
   if (!canResume && !init.agentCapabilities.loadSession) {
-    throw new CanopyError("agent.failed", `${label} cannot resume sessions`, { data: { kind: "resume-unsupported" } });
+    throw new CanopyError("agent.failed", `${label} cannot resume sessions`, {
+      data: { kind: "resume-unsupported" },
+    });
   }
   const params = { sessionId, cwd: spec.cwd, mcpServers: usableServers(init, options) };
   try {
@@ -144,12 +164,17 @@ async function openExisting(
     const settings = sessionResultSchema.safeParse(result ?? {});
     return { sessionId, settings: settings.success ? settings.data : sessionResultSchema.parse({}) };
   } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    throw new CanopyError("agent.failed", `${label} could not resume session ${sessionId}: ${error.message}`, {
-      hint: "Start a new session and give it the transcript.",
-      data: { kind: "resume-refused" },
-      cause: error,
-    });
+    const failure = readRpcError(error);
+    if (failure === null) throw error;
+    throw new CanopyError(
+      "agent.failed",
+      `${label} could not resume session ${sessionId}: ${failure.message}`,
+      {
+        hint: "Start a new session and give it the transcript.",
+        data: { kind: "resume-refused" },
+        cause: error,
+      },
+    );
   }
 }
 
@@ -183,11 +208,16 @@ async function chooseModel(
     if (option === null) await send("session/set_model", { sessionId, modelId: model });
     else await send("session/set_config_option", { sessionId, configId: option.id, value: model });
   } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    throw new CanopyError("config.invalid", `${options.label} does not take the model ${model}: ${error.message}`, {
-      hint: `It offers: ${knownModels(settings).join(", ")}.`,
-      cause: error,
-    });
+    const failure = readRpcError(error);
+    if (failure === null) throw error;
+    throw new CanopyError(
+      "config.invalid",
+      `${options.label} does not take the model ${model}: ${failure.message}`,
+      {
+        hint: `It offers: ${knownModels(settings).join(", ")}.`,
+        cause: error,
+      },
+    );
   }
 }
 
@@ -195,7 +225,10 @@ async function chooseModel(
  * From a fresh connection to an open session: initialize, log in when demanded, new or resumed session, model. File and
  * terminal access are not offered: the agent works in its own workspace.
  */
-export async function openAcpSession(send: SendRequest, options: HandshakeOptions): Promise<OpenedAcpSession> {
+export async function openAcpSession(
+  send: SendRequest,
+  options: HandshakeOptions,
+): Promise<OpenedAcpSession> {
   const { spec, label } = options;
   const init = initializeResultSchema.safeParse(
     await send("initialize", {
@@ -204,10 +237,14 @@ export async function openAcpSession(send: SendRequest, options: HandshakeOption
       clientInfo: { name: "canopy", title: "Canopy", version: CANOPY_VERSION },
     }),
   );
-  if (!init.success) throw new CanopyError("agent.protocol", `${label} answered initialize with something unreadable`);
+  if (!init.success)
+    throw new CanopyError("agent.protocol", `${label} answered initialize with something unreadable`);
   if (init.data.protocolVersion !== PROTOCOL_VERSION) {
     const version = init.data.protocolVersion;
-    throw new CanopyError("agent.protocol", `${label} speaks ACP version ${version}; Canopy speaks ${PROTOCOL_VERSION}`);
+    throw new CanopyError(
+      "agent.protocol",
+      `${label} speaks ACP version ${version}; Canopy speaks ${PROTOCOL_VERSION}`,
+    );
   }
   const opened =
     spec.resume === null

@@ -7,7 +7,12 @@ import { z } from "zod";
  */
 const looseText = z.string().nullish().catch(null);
 
-const contentBlockSchema = z.looseObject({ type: z.string(), text: looseText, uri: looseText, name: looseText });
+const contentBlockSchema = z.looseObject({
+  type: z.string(),
+  text: looseText,
+  uri: looseText,
+  name: looseText,
+});
 
 /** A piece of a message, thought or summary. */
 export const chunkSchema = z.looseObject({ content: contentBlockSchema, messageId: looseText });
@@ -67,7 +72,10 @@ export const configOptionSchema = z.looseObject({
   id: z.string(),
   category: looseText,
   currentValue: z.union([z.string(), z.boolean()]).optional().catch(undefined),
-  options: z.array(z.union([configValueSchema, configGroupSchema])).optional().catch(undefined),
+  options: z
+    .array(z.union([configValueSchema, configGroupSchema]))
+    .optional()
+    .catch(undefined),
 });
 
 /** New values of a session's settings. */
@@ -164,7 +172,10 @@ export const promptResultSchema = z.looseObject({
     .looseObject({
       quota: z
         .looseObject({
-          token_count: z.looseObject({ input_tokens: tokenCount, output_tokens: tokenCount }).optional().catch(undefined),
+          token_count: z
+            .looseObject({ input_tokens: tokenCount, output_tokens: tokenCount })
+            .optional()
+            .catch(undefined),
         })
         .optional()
         .catch(undefined),

@@ -1,4 +1,3 @@
-import { RequestError } from "@agentclientprotocol/sdk";
 import type { AgentEvent, ChildProcessHandle, TurnEndReason, Usage } from "@canopy/protocol";
 import type { AgentCapabilities, AgentSession, TurnError, TurnResult } from "../agent-driver.ts";
 import type { TextTail } from "../byte-lines.ts";
@@ -11,6 +10,8 @@ import { withinMs } from "../within-ms.ts";
 import type { OpenedAcpSession } from "./acp-handshake.ts";
 import { promptResultSchema } from "./acp-schema.ts";
 import type { PromptResult } from "./acp-schema.ts";
+import { readRpcError } from "./read-rpc-error.ts";
+import type { RpcFailure } from "./read-rpc-error.ts";
 import type { PermissionBroker } from "./permission-broker.ts";
 
 const IDLE_CHECK_MS = 250;
@@ -179,7 +180,8 @@ export class AcpSession implements AgentSession {
       return this.#judgeResult(raw, turn);
     } catch (error) {
       if (turn.isCancelled) return { reason: "cancelled", error: null };
-      if (error instanceof RequestError) return this.#judgeRequestError(error);
+      const failure = readRpcError(error);
+      if (failure !== null) return this.#judgeFailure(failure);
       return { reason: "lost", error: await this.#crashError() };
     }
   }
@@ -199,14 +201,15 @@ export class AcpSession implements AgentSession {
       const { kind, retryAfterMs } = classifyFailure({ code: null, message: writer.lastMessage, data: null });
       return { reason: "failed", error: createTurnError(kind, writer.lastMessage, { retryAfterMs }) };
     }
-    if (reason === "refusal") return { reason, error: createTurnError("refusal", `${label} refused the prompt`) };
+    if (reason === "refusal")
+      return { reason, error: createTurnError("refusal", `${label} refused the prompt`) };
     return { reason, error: null };
   }
 
-  #judgeRequestError(error: RequestError): TurnOutcome {
-    const { kind, retryAfterMs } = classifyFailure({ code: error.code, message: error.message, data: error.data });
+  #judgeFailure(failure: RpcFailure): TurnOutcome {
+    const { kind, retryAfterMs } = classifyFailure(failure);
     if (kind === "cancelled") return { reason: "cancelled", error: null };
-    return { reason: "failed", error: createTurnError(kind, error.message, { retryAfterMs }) };
+    return { reason: "failed", error: createTurnError(kind, failure.message, { retryAfterMs }) };
   }
 
   /** The connection broke: says how the process ended, and ends it when it only closed its output. */

@@ -9,10 +9,10 @@ const MAX_SHOWN_CHARS = 200;
 
 /** Who hears what does not belong to a request: notifications in the order of arrival, and oddities in words. */
 export interface AcpWireListener {
-  onNotification(method: string, params: unknown): void;
-  onNotice(text: string): void;
-  /** Resolves when more can be taken in; the agent is held back until then. */
-  room(): Promise<void> | null;
+  readonly onNotification: (method: string, params: unknown) => void;
+  readonly onNotice: (text: string) => void;
+  /** Resolves when more can be taken in; the agent is held back until then. Null when there is room. */
+  readonly room: () => Promise<void> | null;
 }
 
 interface WireState {
@@ -51,7 +51,10 @@ function tellGarbage(state: WireState): void {
   state.garbageCount = 0;
 }
 
-function parseLine(line: Uint8Array, decoder: TextDecoder): { text: string; message: Record<string, unknown> | null } {
+function parseLine(
+  line: Uint8Array,
+  decoder: TextDecoder,
+): { text: string; message: Record<string, unknown> | null } {
   const text = decoder.decode(line).trim();
   try {
     const value: unknown = JSON.parse(text);

@@ -57,7 +57,8 @@ function outputText(update: ToolUpdate): string | undefined {
   if (texts.length > 0) return texts.join("\n");
   if (typeof update.rawOutput === "string") return update.rawOutput;
   const delta: unknown = update._meta?.["terminal_output_delta"];
-  if (typeof delta === "object" && delta !== null && "data" in delta && typeof delta.data === "string") return delta.data;
+  if (typeof delta === "object" && delta !== null && "data" in delta && typeof delta.data === "string")
+    return delta.data;
   if (update.rawOutput === undefined || update.rawOutput === null) return undefined;
   return JSON.stringify(update.rawOutput);
 }
@@ -113,11 +114,10 @@ function handleTool(writer: EventWriter, update: unknown): UpdateEffects | null 
 function handlePlan(writer: EventWriter, update: unknown): UpdateEffects | null {
   const parsed = planSchema.safeParse(update);
   if (!parsed.success) return null;
-  const entries = parsed.data.entries.map(({ content, status, priority }) => ({
-    text: content,
-    state: status,
-    ...(priority === undefined ? {} : { priority }),
-  }));
+  const entries = parsed.data.entries.map(({ content, status, priority }) => {
+    const entry = { text: content, state: status };
+    return priority === undefined ? entry : Object.assign(entry, { priority });
+  });
   writer.emit({ type: "plan", entries });
   return NO_EFFECT;
 }

@@ -13,7 +13,10 @@ interface OpenRequest {
   readonly settle: (optionId: string | null, by: string) => void;
 }
 
-function findOption(options: readonly PermissionOption[], kinds: readonly PermissionOption["kind"][]): string | null {
+function findOption(
+  options: readonly PermissionOption[],
+  kinds: readonly PermissionOption["kind"][],
+): string | null {
   for (const kind of kinds) {
     const option = options.find((candidate) => candidate.kind === kind);
     if (option !== undefined) return option.optionId;
@@ -83,6 +86,6 @@ export class PermissionBroker {
 
   /** Answers every open request as cancelled; agents wait forever otherwise. */
   cancelAll(by: string): void {
-    for (const request of [...this.#open.values()]) request.settle(null, by);
+    for (const request of this.#open.values()) request.settle(null, by);
   }
 }

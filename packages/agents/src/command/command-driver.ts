@@ -51,7 +51,10 @@ export function createCommandDriver(options: CommandDriverOptions): AgentDriver 
           data: { kind: "resume-unsupported" },
         });
       }
-      const session = new CommandSession({ label: name, command, stopMs: options.stopMs ?? DEFAULT_STOP_MS }, spec);
+      const session = new CommandSession(
+        { label: name, command, stopMs: options.stopMs ?? DEFAULT_STOP_MS },
+        spec,
+      );
       spec.signal.addEventListener("abort", () => void session.close(), { once: true });
       return Promise.resolve(session);
     },

@@ -1,7 +1,13 @@
 import { TextDecoder } from "node:util";
 import type { AgentEvent, ChildProcessHandle, ProcessExit } from "@canopy/protocol";
 import { CanopyError, isCanopyError } from "@canopy/protocol";
-import type { AgentCapabilities, AgentSession, AgentStartSpec, TurnError, TurnResult } from "../agent-driver.ts";
+import type {
+  AgentCapabilities,
+  AgentSession,
+  AgentStartSpec,
+  TurnError,
+  TurnResult,
+} from "../agent-driver.ts";
 import { ByteLines, TextTail } from "../byte-lines.ts";
 import { createPreamble } from "../create-preamble.ts";
 import { EventQueue } from "../event-queue.ts";
@@ -109,7 +115,10 @@ export class CommandSession implements AgentSession {
 
   /** Always throws: a command asks nothing. */
   answerPermission(requestId: string): Promise<void> {
-    throw new CanopyError("thing.not-found", `permission request ${requestId} is not open: commands ask for none`);
+    throw new CanopyError(
+      "thing.not-found",
+      `permission request ${requestId} is not open: commands ask for none`,
+    );
   }
 
   /** See AgentSession. */
@@ -165,21 +174,27 @@ export class CommandSession implements AgentSession {
     void child.write(preamble + text).then(() => child.endInput());
     const output = Promise.all([this.#readOutput(child, tail), this.#readErrors(child, tail)]);
     const exit = await child.exited;
-    await this.#reap(child, output.then(() => true));
+    await this.#reap(
+      child,
+      output.then(() => true),
+    );
     if (running.isCancelled) return { reason: "cancelled", error: null };
     return judgeExit(exit, label, tail.text);
   }
 
   #ownVariables(): Record<string, string> {
     const { task, model } = this.#spec;
-    return { ...createTaskEnvironment(task), ...(model === null ? {} : { CANOPY_MODEL: fitVariable(model) }) };
+    return {
+      ...createTaskEnvironment(task),
+      ...(model === null ? {} : { CANOPY_MODEL: fitVariable(model) }),
+    };
   }
 
   /** Reads what is left, then ends what the command left running; that also closes pipes that it still holds. */
   async #reap(child: ChildProcessHandle, output: Promise<true>): Promise<void> {
     let isRead = await withinMs(output, IDLE_CHECK_MS);
     await child.stop(0);
-    for (let idleCount = 0; isRead === null && idleCount < 4; ) {
+    for (let idleCount = 0; isRead === null && idleCount < 4;) {
       isRead = await withinMs(output, IDLE_CHECK_MS);
       idleCount = this.#queue.hasRoom() ? idleCount + 1 : 0;
     }

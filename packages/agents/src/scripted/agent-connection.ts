@@ -95,8 +95,14 @@ export class AgentConnection {
       await this.#send({ jsonrpc: "2.0", id, result });
     } catch (error) {
       const { rpcCode, data, message } =
-        error instanceof RpcError ? error : new RpcError(-32_603, error instanceof Error ? error.message : String(error));
-      await this.#send({ jsonrpc: "2.0", id, error: { code: rpcCode, message, ...(data === undefined ? {} : { data }) } });
+        error instanceof RpcError
+          ? error
+          : new RpcError(-32_603, error instanceof Error ? error.message : String(error));
+      await this.#send({
+        jsonrpc: "2.0",
+        id,
+        error: { code: rpcCode, message, ...(data === undefined ? {} : { data }) },
+      });
     }
   }
 }

@@ -32,7 +32,10 @@ export function findTitle(prompt: string): string | null {
 
 /** True when `*` and `?` of the glob make it match the whole text, ignoring case. */
 export function matchesGlob(glob: string, text: string): boolean {
-  const pattern = glob.replaceAll(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", "[\\s\\S]*").replaceAll("?", "[\\s\\S]");
+  const pattern = glob
+    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", "[\\s\\S]*")
+    .replaceAll("?", "[\\s\\S]");
   return new RegExp(`^${pattern}$`, "i").test(text);
 }
 
@@ -45,7 +48,8 @@ function stepsOfPart(part: Part, attemptNumber: number): readonly ScriptStep[] |
 /** The steps of the first task entry that matches, else those of the script itself; null when it has neither. */
 export function chooseSteps(script: Script, context: PromptContext): readonly ScriptStep[] | null {
   const entry = script.tasks.find((task) => {
-    const hasTitle = task.title === undefined || (context.title !== null && matchesGlob(task.title, context.title));
+    const hasTitle =
+      task.title === undefined || (context.title !== null && matchesGlob(task.title, context.title));
     return hasTitle && (task.label === undefined || context.labels.includes(task.label));
   });
   return stepsOfPart(entry ?? script, context.attemptNumber);
@@ -61,8 +65,14 @@ function fingerprint(text: string): string {
 }
 
 function toSlug(title: string): string {
-  const words = title.toLowerCase().normalize("NFKD").replaceAll(/[^a-z0-9]+/g, "-");
-  const slug = words.replaceAll(/^-+|-+$/g, "").slice(0, 60).replace(/-+$/, "");
+  const words = title
+    .toLowerCase()
+    .normalize("NFKD")
+    .replaceAll(/[^a-z0-9]+/g, "-");
+  const slug = words
+    .replaceAll(/^-+|-+$/g, "")
+    .slice(0, 60)
+    .replace(/-+$/, "");
   return slug === "" ? `note-${fingerprint(title)}` : slug;
 }
 

@@ -31,7 +31,12 @@ async function playChange(stage: Stage, change: FileChange): Promise<null> {
   const toolCallId = stage.nextToolId();
   const file = path.resolve(stage.cwd, change.path);
   const call = { toolCallId, kind: change.kind, title: change.title, locations: [{ path: file }] };
-  await sendUpdate(stage, { sessionUpdate: "tool_call", ...call, status: "in_progress", rawInput: { path: change.path } });
+  await sendUpdate(stage, {
+    sessionUpdate: "tool_call",
+    ...call,
+    status: "in_progress",
+    rawInput: { path: change.path },
+  });
   const oldText = await readText(file);
   try {
     await change.run();
@@ -42,7 +47,8 @@ async function playChange(stage: Stage, change: FileChange): Promise<null> {
     throw new RpcError(-32_603, `${change.title}: ${text}`);
   }
   const newText = await readText(file);
-  const content = oldText === newText || newText === null ? [] : [{ type: "diff", path: file, oldText, newText }];
+  const content =
+    oldText === newText || newText === null ? [] : [{ type: "diff", path: file, oldText, newText }];
   await sendUpdate(stage, { sessionUpdate: "tool_call_update", toolCallId, status: "completed", content });
   return null;
 }
@@ -54,7 +60,10 @@ async function prepareFolder(file: string): Promise<void> {
 async function replaceIn(file: string, find: string, replacement: string): Promise<void> {
   const before = await readFile(file, "utf8");
   if (!before.includes(find)) throw new Error(`${file} does not contain ${JSON.stringify(find)}`);
-  await writeFile(file, before.replaceAll(find, () => replacement));
+  await writeFile(
+    file,
+    before.replaceAll(find, () => replacement),
+  );
 }
 
 /** The steps that change files. */
@@ -93,7 +102,12 @@ export const FILE_PLAYERS: { readonly [K in FileStep]: Player<K> } = {
       await prepareFolder(target);
       await rename(path.resolve(stage.cwd, value.from), target);
     };
-    return playChange(stage, { kind: "move", title: `Rename ${value.from} to ${value.to}`, path: value.to, run });
+    return playChange(stage, {
+      kind: "move",
+      title: `Rename ${value.from} to ${value.to}`,
+      path: value.to,
+      run,
+    });
   },
   mkdir: (stage, value) => {
     const run = async (): Promise<void> => {
@@ -107,10 +121,21 @@ export const FILE_PLAYERS: { readonly [K in FileStep]: Player<K> } = {
       await prepareFolder(file);
       await symlink(value.target, file);
     };
-    return playChange(stage, { kind: "edit", title: `Link ${value.path} to ${value.target}`, path: value.path, run });
+    return playChange(stage, {
+      kind: "edit",
+      title: `Link ${value.path} to ${value.target}`,
+      path: value.path,
+      run,
+    });
   },
   chmod: (stage, value) => {
-    const run = (): Promise<void> => chmod(path.resolve(stage.cwd, value.path), Number.parseInt(value.mode, 8));
-    return playChange(stage, { kind: "edit", title: `Set mode ${value.mode} on ${value.path}`, path: value.path, run });
+    const run = (): Promise<void> =>
+      chmod(path.resolve(stage.cwd, value.path), Number.parseInt(value.mode, 8));
+    return playChange(stage, {
+      kind: "edit",
+      title: `Set mode ${value.mode} on ${value.path}`,
+      path: value.path,
+      run,
+    });
   },
 };

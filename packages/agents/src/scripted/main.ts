@@ -34,11 +34,13 @@ function readString(params: unknown, name: string): string {
 function readPrompt(params: unknown): string {
   const blocks = readField(params, "prompt");
   if (!Array.isArray(blocks)) throw new RpcError(-32_602, "prompt is missing");
-  return blocks.map((block: unknown) => String(readField(block, "text") ?? "")).join("\n");
+  const texts = blocks.map((block: unknown) => readField(block, "text"));
+  return texts.filter((text) => typeof text === "string").join("\n");
 }
 
 function readAttemptNumber(prompt: string): number {
-  const text = process.env["CANOPY_ATTEMPT_NUMBER"] ?? /^attempt(?: number)?:?\s+(\d+)/im.exec(prompt)?.[1] ?? "1";
+  const text =
+    process.env["CANOPY_ATTEMPT_NUMBER"] ?? /^attempt(?: number)?:?\s+(\d+)/im.exec(prompt)?.[1] ?? "1";
   const number = Number.parseInt(text, 10);
   return Number.isSafeInteger(number) && number > 0 ? number : 1;
 }
@@ -59,7 +61,8 @@ class ScriptedAgent {
     this.#connection = new AgentConnection({
       request: (method, params) => this.#request(method, params),
       notification: (method, params) => {
-        if (method === "session/cancel") this.#sessions.get(String(readField(params, "sessionId")))?.turn?.abort();
+        if (method === "session/cancel")
+          this.#sessions.get(String(readField(params, "sessionId")))?.turn?.abort();
       },
     });
   }
@@ -106,14 +109,28 @@ class ScriptedAgent {
     const number = this.#sessions.size + 1;
     const id = resumedId ?? `${SESSION_PREFIX}${process.env["CANOPY_SESSION_ID"] ?? process.pid}-${number}`;
     const cwd = readString(params, "cwd");
-    const session: ScriptedSession = { id, cwd, cost: { usd: null }, model: "scripted-1", toolCount: 0, turn: null };
+    const session: ScriptedSession = {
+      id,
+      cwd,
+      cost: { usd: null },
+      model: "scripted-1",
+      toolCount: 0,
+      turn: null,
+    };
     this.#sessions.set(id, session);
     return { sessionId: id, configOptions: [this.#modelOption(session)] };
   }
 
   #modelOption(session: ScriptedSession): unknown {
     const options = MODELS.map((value) => ({ value, name: value }));
-    return { id: "model", name: "Model", category: "model", type: "select", currentValue: session.model, options };
+    return {
+      id: "model",
+      name: "Model",
+      category: "model",
+      type: "select",
+      currentValue: session.model,
+      options,
+    };
   }
 
   #setModel(params: unknown): unknown {

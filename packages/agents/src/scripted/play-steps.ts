@@ -13,7 +13,8 @@ function toChunks(text: string, count: number): string[] {
   const words = text.match(/\s*\S+\s*$|\s*\S+/g) ?? [text];
   const size = Math.max(1, Math.ceil(words.length / count));
   const chunks: string[] = [];
-  for (let index = 0; index < words.length; index += size) chunks.push(words.slice(index, index + size).join(""));
+  for (let index = 0; index < words.length; index += size)
+    chunks.push(words.slice(index, index + size).join(""));
   return chunks;
 }
 
@@ -37,7 +38,14 @@ function playText(kind: "agent_message_chunk" | "agent_thought_chunk"): TextPlay
 
 const playTool: Player<"tool"> = async (stage, { kind, title, input, output, isFailed }) => {
   const toolCallId = stage.nextToolId();
-  await sendUpdate(stage, { sessionUpdate: "tool_call", toolCallId, kind, title, status: "in_progress", rawInput: input });
+  await sendUpdate(stage, {
+    sessionUpdate: "tool_call",
+    toolCallId,
+    kind,
+    title,
+    status: "in_progress",
+    rawInput: input,
+  });
   await pause(stage, stage.chunkMs);
   await sendUpdate(stage, {
     sessionUpdate: "tool_call_update",
@@ -61,10 +69,20 @@ function wasAllowed(answer: unknown): boolean {
 
 const playPermission: Player<"permission"> = async (stage, value) => {
   const toolCallId = stage.nextToolId();
-  const toolCall = { toolCallId, kind: value.kind, title: value.title, status: "pending", rawInput: value.input };
+  const toolCall = {
+    toolCallId,
+    kind: value.kind,
+    title: value.title,
+    status: "pending",
+    rawInput: value.input,
+  };
   await sendUpdate(stage, { sessionUpdate: "tool_call", ...toolCall });
   const { sessionId } = stage;
-  const asked = stage.connection.request("session/request_permission", { sessionId, toolCall, options: PERMISSION_OPTIONS });
+  const asked = stage.connection.request("session/request_permission", {
+    sessionId,
+    toolCall,
+    options: PERMISSION_OPTIONS,
+  });
   const isAllowed = wasAllowed(await asked);
   stage.signal.throwIfAborted();
   const status = isAllowed ? "completed" : "failed";
@@ -90,7 +108,12 @@ const playUsage: Player<"usage"> = async (stage, value) => {
   usage.cachedWriteTokens += value.cacheWriteTokens;
   if (value.costUsd !== undefined) cost.usd = (cost.usd ?? 0) + value.costUsd;
   const money = cost.usd === null ? {} : { cost: { amount: cost.usd, currency: "USD" } };
-  await sendUpdate(stage, { sessionUpdate: "usage_update", used: usage.inputTokens, size: 200_000, ...money });
+  await sendUpdate(stage, {
+    sessionUpdate: "usage_update",
+    used: usage.inputTokens,
+    size: 200_000,
+    ...money,
+  });
   return null;
 };
 
@@ -104,7 +127,8 @@ const playHang: Player<"hang"> = async (stage, { ignoresCancel, ignoresSignals }
   if (ignoresSignals) for (const name of ["SIGTERM", "SIGINT"]) process.on(name, () => null);
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setInterval(() => null, 1000);
-  if (!ignoresCancel) stage.signal.addEventListener("abort", () => reject(stage.signal.reason), { once: true });
+  if (!ignoresCancel)
+    stage.signal.addEventListener("abort", () => reject(stage.signal.reason), { once: true });
   return promise.finally(() => clearInterval(timer));
 };
 
@@ -121,7 +145,9 @@ const playFlood: Player<"flood"> = async (stage, { lines, bytesPerLine, stream }
   return null;
 };
 
-const ERROR_SHAPES: Readonly<Record<StepValue<"error">["kind"], { code: number; data: Record<string, unknown> }>> = {
+const ERROR_SHAPES: Readonly<
+  Record<StepValue<"error">["kind"], { code: number; data: Record<string, unknown> }>
+> = {
   "rate-limit": { code: -32_603, data: { errorKind: "rate_limit", status: 429 } },
   overload: { code: -32_603, data: { errorKind: "overloaded", status: 529 } },
   authentication: { code: -32_603, data: { errorKind: "authentication_failed", status: 401 } },
@@ -136,10 +162,14 @@ const ERROR_SHAPES: Readonly<Record<StepValue<"error">["kind"], { code: number; 
 const playError: Player<"error"> = async (stage, { kind, message, retryAfterMs, style }) => {
   const shape = ERROR_SHAPES[kind];
   const status = shape.data["status"];
-  const words = message ?? (typeof status === "number" ? `API Error: ${status} scripted ${kind}` : `scripted ${kind}`);
+  const words =
+    message ?? (typeof status === "number" ? `API Error: ${status} scripted ${kind}` : `scripted ${kind}`);
   if (style === "rpc" && kind === "refusal") return { stopReason: "refusal" };
   if (style === "rpc") {
-    throw new RpcError(shape.code, words, { ...shape.data, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+    throw new RpcError(shape.code, words, {
+      ...shape.data,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
   }
   const wait = retryAfterMs === undefined ? "" : `, try again in ${retryAfterMs / 1000}s`;
   const content = { type: "text", text: words + wait };
@@ -184,7 +214,11 @@ const PLAYERS: { readonly [K in StepType]: Player<K> } = {
   },
 };
 
-function playStep<K extends StepType>(stage: Stage, type: K, value: StepValue<K>): Promise<StopSignal | null> {
+function playStep<K extends StepType>(
+  stage: Stage,
+  type: K,
+  value: StepValue<K>,
+): Promise<StopSignal | null> {
   return PLAYERS[type](stage, value);
 }
 

@@ -6,7 +6,11 @@ const pathSchema = z.string().min(1);
 
 const textStepSchema = z.union([
   z.string().transform((text) => ({ text, chunkCount: undefined, chunkMs: undefined })),
-  z.strictObject({ text: z.string(), chunkCount: z.int().positive().optional(), chunkMs: countSchema.optional() }),
+  z.strictObject({
+    text: z.string(),
+    chunkCount: z.int().positive().optional(),
+    chunkMs: countSchema.optional(),
+  }),
 ]);
 
 const kindSchema = z.enum(["read", "edit", "delete", "move", "search", "execute", "think", "fetch", "other"]);
@@ -125,19 +129,24 @@ function isStepType(name: string): name is StepType {
   return Object.hasOwn(STEP_SCHEMAS, name);
 }
 
-const stepSchema: z.ZodType<ScriptStep> = z.record(z.string(), z.unknown()).transform((record, context): ScriptStep => {
-  const names = Object.keys(record);
-  const [name] = names;
-  if (name === undefined || names.length !== 1 || !isStepType(name)) {
-    const known = Object.keys(STEP_SCHEMAS).join(", ");
-    const shown = names.join(", ") || "nothing";
-    context.addIssue({ code: "custom", message: `a step has exactly one name of: ${known}; found ${shown}` });
-    return z.NEVER;
-  }
-  return parseStep(name, record[name], context);
-});
+const stepSchema: z.ZodType<ScriptStep> = z
+  .record(z.string(), z.unknown())
+  .transform((record, context): ScriptStep => {
+    const names = Object.keys(record);
+    const [name] = names;
+    if (name === undefined || names.length !== 1 || !isStepType(name)) {
+      const known = Object.keys(STEP_SCHEMAS).join(", ");
+      const shown = names.join(", ") || "nothing";
+      context.addIssue({
+        code: "custom",
+        message: `a step has exactly one name of: ${known}; found ${shown}`,
+      });
+      return z.NEVER;
+    }
+    return parseStep(name, record[name], context);
+  });
 
-function parseStep<K extends StepType>(type: K, value: unknown, context: z.core.$RefinementCtx): ScriptStep {
+function parseStep(type: StepType, value: unknown, context: z.core.$RefinementCtx): ScriptStep {
   const parsed = STEP_SCHEMAS[type].safeParse(value);
   if (parsed.success) return { type, value: parsed.data } as ScriptStep;
   for (const issue of parsed.error.issues) {

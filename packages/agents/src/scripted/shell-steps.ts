@@ -34,10 +34,17 @@ async function runCommand(stage: Stage, command: readonly [string, ...string[]])
   child.stderr.on("data", collect);
   const [exitCode] = await once(child, "close");
   stage.signal.removeEventListener("abort", onAbort);
-  return { exitCode: typeof exitCode === "number" ? exitCode : null, output: output.slice(0, MAX_OUTPUT_CHARS) };
+  return {
+    exitCode: typeof exitCode === "number" ? exitCode : null,
+    output: output.slice(0, MAX_OUTPUT_CHARS),
+  };
 }
 
-async function playCommand(stage: Stage, title: string, command: readonly [string, ...string[]]): Promise<CommandResult> {
+async function playCommand(
+  stage: Stage,
+  title: string,
+  command: readonly [string, ...string[]],
+): Promise<CommandResult> {
   const toolCallId = stage.nextToolId();
   const call = { toolCallId, kind: "execute", title, status: "in_progress", rawInput: { command: title } };
   await sendUpdate(stage, { sessionUpdate: "tool_call", ...call });
@@ -58,7 +65,10 @@ async function playCommand(stage: Stage, title: string, command: readonly [strin
 export const playShell: Player<"shell"> = async (stage, { command, expectExitCode }) => {
   const { exitCode } = await playCommand(stage, command, ["sh", "-c", command]);
   if (expectExitCode !== undefined && exitCode !== expectExitCode) {
-    throw new RpcError(-32_603, `${command}: expected exit code ${expectExitCode}, got ${exitCode ?? "a signal"}`);
+    throw new RpcError(
+      -32_603,
+      `${command}: expected exit code ${expectExitCode}, got ${exitCode ?? "a signal"}`,
+    );
   }
   return null;
 };
