@@ -1,0 +1,118 @@
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { DaemonPaths } from "@canopy/daemon/paths";
+import { resolveDaemonPaths } from "@canopy/daemon/paths";
+import { CanopyError, ERROR_EXIT_CODES, isCanopyError } from "@canopy/protocol/errors";
+import type { ErrorCode } from "@canopy/protocol";
+import { readDaemonInfo } from "./daemon-files.ts";
+import { requestDaemon } from "./request.ts";
+
+const START_TIMEOUT_MS = 20_000;
+const POLL_MS = 25;
+
+/** The daemon's folders for this process's environment. */
+export function daemonPaths(): DaemonPaths {
+  return resolveDaemonPaths(process.env);
+}
+
+/** True when a daemon answers on the socket. */
+export async function isDaemonUp(paths: DaemonPaths): Promise<boolean> {
+  try {
+    await requestDaemon(paths.socketPath, { method: "GET", path: "/status", timeoutMs: 5000 });
+    return true;
+  } catch (error) {
+    if (isCanopyError(error) && (error.code === "daemon.unavailable" || error.code === "timed-out"))
+      return false;
+    throw error;
+  }
+}
+
+/** What `canopy up` may ask of a new daemon. */
+export interface StartOptions {
+  readonly port?: number;
+}
+
+function readStartError(errorPath: string): CanopyError | null {
+  let text: string;
+  try {
+    text = readFileSync(errorPath, "utf8");
+  } catch {
+    return null;
+  }
+  const line = text.split("\n").find((candidate) => candidate.startsWith("canopy-start-error "));
+  if (line === undefined) return null;
+  const value: unknown = JSON.parse(line.slice("canopy-start-error ".length));
+  if (typeof value !== "object" || value === null) return null;
+  const code: unknown = Reflect.get(value, "code");
+  const hint: unknown = Reflect.get(value, "hint");
+  const isKnown = typeof code === "string" && Object.hasOwn(ERROR_EXIT_CODES, code);
+  const options = typeof hint === "string" ? { hint } : {};
+  return new CanopyError(
+    isKnown ? (code as ErrorCode) : "internal",
+    String(Reflect.get(value, "message")),
+    options,
+  );
+}
+
+/**
+ * Makes sure that a daemon runs and answers; starts one in the background when none does. Two callers at once are
+ * fine: one daemon wins, both go on with it. Throws why it could not start, such as `daemon.port-taken`.
+ */
+export async function ensureDaemon(
+  paths: DaemonPaths,
+  options: StartOptions = {},
+): Promise<"running" | "started"> {
+  if (await isDaemonUp(paths)) return "running";
+  mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 });
+  const errorPath = `${paths.stateDir}/start-${process.pid}.err`;
+  const errorFile = openSync(errorPath, "w", 0o600);
+  const main = fileURLToPath(import.meta.resolve("@canopy/daemon/main"));
+  const args = ["--disable-warning=ExperimentalWarning", main];
+  if (options.port !== undefined) args.push("--port", String(options.port));
+  const child = spawn(process.execPath, args, {
+    detached: true,
+    stdio: ["ignore", "ignore", errorFile],
+    cwd: paths.stateDir,
+  });
+  closeSync(errorFile);
+  let exitCode: number | null = null;
+  child.on("exit", (code) => {
+    exitCode = code ?? 1;
+  });
+  child.unref();
+  try {
+    await waitUntilUp(paths, errorPath, () => exitCode);
+  } finally {
+    rmSync(errorPath, { force: true });
+  }
+  return "started";
+}
+
+async function waitUntilUp(
+  paths: DaemonPaths,
+  errorPath: string,
+  exitCode: () => number | null,
+): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    if (readDaemonInfo(paths.infoPath) !== null && (await isDaemonUp(paths))) return;
+    if (exitCode() !== null) {
+      const error = readStartError(errorPath);
+      // Another daemon was faster: go on with that one.
+      if (error?.code !== "daemon.locked") {
+        throw (
+          error ?? new CanopyError("daemon.unavailable", `the daemon ended at once; see ${paths.logPath}`)
+        );
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new CanopyError(
+    "daemon.unavailable",
+    `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`,
+    {
+      hint: `see ${paths.logPath}`,
+    },
+  );
+}

@@ -1,0 +1,24 @@
+import type { Json } from "@canopy/protocol";
+
+/** Version of the shapes that `--json` prints; raised when a field is removed or changes its meaning. */
+export const JSON_SHAPE_VERSION = 1;
+
+/** Prints one JSON document with the version of its shape. */
+export function printJson(value: object): void {
+  process.stdout.write(`${JSON.stringify({ version: JSON_SHAPE_VERSION, ...value }, null, 2)}\n`);
+}
+
+/** Prints lines for people. */
+export function printText(text: string): void {
+  process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+}
+
+/** Prints a remark for people that is no part of the result. */
+export function printNote(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** A value for `--json`, typed as plain JSON. */
+export function asJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value)) as Json;
+}

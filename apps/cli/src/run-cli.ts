@@ -1,0 +1,80 @@
+import { Command, CommanderError } from "commander";
+import { CANOPY_VERSION } from "@canopy/protocol/version";
+
+/** What a command module offers: it adds its commands to the program. `setExit` sets the exit code of a success. */
+export type RegisterCommands = (program: Command, setExit: (code: number) => void) => void;
+
+interface CommandModule {
+  readonly names: readonly string[];
+  readonly load: () => Promise<RegisterCommands>;
+}
+
+/** Loaded one by one, so that a command starts with no more than it needs. */
+const MODULES: readonly CommandModule[] = [
+  { names: ["init"], load: async () => (await import("./commands/init.ts")).registerInit },
+  {
+    names: ["up", "down", "status", "logs"],
+    load: async () => (await import("./commands/daemon.ts")).registerDaemon,
+  },
+  { names: ["doctor"], load: async () => (await import("./commands/doctor.ts")).registerDoctor },
+  { names: ["task"], load: async () => (await import("./commands/task.ts")).registerTask },
+  { names: ["run"], load: async () => (await import("./commands/run.ts")).registerRun },
+  {
+    names: ["ps", "kill", "history", "stats"],
+    load: async () => (await import("./commands/observe.ts")).registerObserve,
+  },
+  { names: ["queue"], load: async () => (await import("./commands/queue.ts")).registerQueue },
+  { names: ["deliver"], load: async () => (await import("./commands/deliver.ts")).registerDeliver },
+  { names: ["demo"], load: async () => (await import("./commands/demo.ts")).registerDemo },
+];
+
+function createProgram(): Command {
+  return new Command("canopy")
+    .description("Run many coding agents on a repository in parallel, and land their work.")
+    .version(CANOPY_VERSION, "-V, --version")
+    .showHelpAfterError("(see canopy --help)")
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .exitOverride()
+    .addHelpText(
+      "after",
+      [
+        "",
+        "Example:",
+        '  canopy task add "Fix the login redirect"',
+        "  canopy run -c 4 --agent claude",
+        "  canopy deliver",
+        "",
+        "Exit codes: 0 ok, 1 some work failed, 2 usage, 3 conflict, 4 not found, 5 time-out, 6 rate limited,",
+        "7 daemon unavailable, 130 interrupted.",
+      ].join("\n"),
+    );
+}
+
+function passExitOverride(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) passExitOverride(child);
+}
+
+/** Runs the command line and returns its exit code. Throws CanopyErrors; usage errors are printed and answer 2. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  const program = createProgram();
+  let exitCode = 0;
+  const setExit = (code: number): void => {
+    exitCode = code;
+  };
+  const wanted = args.find((arg) => !arg.startsWith("-"));
+  const chosen = MODULES.filter((module) => wanted !== undefined && module.names.includes(wanted));
+  for (const module of chosen.length > 0 ? chosen : MODULES) (await module.load())(program, setExit);
+  passExitOverride(program);
+  if (args.length === 0) {
+    program.outputHelp();
+    return 0;
+  }
+  try {
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  return exitCode;
+}

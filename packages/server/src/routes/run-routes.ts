@@ -1,0 +1,233 @@
+import {
+  CanopyError,
+  deliverReportSchema,
+  deliverRequestSchema,
+  runPlanSchema,
+  runRequestSchema,
+} from "@canopy/protocol";
+import {
+  GENERAL_FEATURE_ID,
+  featureRoomAddress,
+  selectActiveAttempts,
+  selectAttempt,
+  selectAttemptsOfRun,
+  selectChange,
+  selectChanges,
+  selectPrompts,
+  selectProjectStats,
+  selectRun,
+  selectRuns,
+  selectSession,
+  selectSessions,
+  selectTranscript,
+} from "@canopy/core";
+import { z } from "zod";
+import type { Route, RouteCall } from "../http/route.ts";
+import { readNumberQuery, readParam, route } from "../http/route.ts";
+import { projectRoomOf, submitTo } from "./room-call.ts";
+
+const PATH = "/projects/:project";
+
+function found<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new CanopyError("thing.not-found", `no ${what}`);
+  return value;
+}
+
+function findRun(call: RouteCall<unknown>): unknown {
+  const runId = readParam(call, "run");
+  return projectRoomOf(call).read((sql) => ({
+    run: found(selectRun(sql, runId), `run ${runId}`),
+    attempts: selectAttemptsOfRun(sql, runId),
+  }));
+}
+
+const runs: readonly Route[] = [
+  route({
+    method: "post",
+    path: `${PATH}/runs`,
+    summary: "Starts a run",
+    body: runRequestSchema,
+    successStatus: 201,
+    handle: async (call) => ({
+      run: await call.ports.startRun(readParam(call, "project"), call.body, call.actor),
+    }),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/runs/plan`,
+    summary: "Says what a run would do",
+    body: runRequestSchema,
+    response: runPlanSchema,
+    handle: (call) => call.ports.planRun(readParam(call, "project"), call.body),
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/runs`,
+    summary: "Runs, newest first",
+    query: { since: "ms since 1970", limit: "a number" },
+    handle: (call) => ({
+      runs: projectRoomOf(call).read((sql) =>
+        selectRuns(sql, {
+          sinceMs: readNumberQuery(call.query, "since", 0),
+          limit: readNumberQuery(call.query, "limit", 50),
+        }),
+      ),
+    }),
+  }),
+  route({ method: "get", path: `${PATH}/runs/:run`, summary: "One run with its attempts", handle: findRun }),
+  route({
+    method: "post",
+    path: `${PATH}/runs/:run/stop`,
+    summary: "Stops a run: drain starts nothing new, now also ends what runs",
+    body: z.strictObject({ mode: z.enum(["drain", "now"]).default("drain") }),
+    handle: (call) => {
+      const command = { type: "run.stop", runId: readParam(call, "run"), mode: call.body.mode };
+      return submitTo(projectRoomOf(call), call, command);
+    },
+  }),
+];
+
+const attempts: readonly Route[] = [
+  route({
+    method: "get",
+    path: `${PATH}/attempts`,
+    summary: "Attempts that are queued or running, or those of one run",
+    query: { run: "a run's id", active: "true" },
+    handle: (call) => {
+      const run = call.query.get("run");
+      const list = projectRoomOf(call).read((sql) =>
+        run === null ? selectActiveAttempts(sql) : selectAttemptsOfRun(sql, run),
+      );
+      return { attempts: list };
+    },
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/attempts/:attempt`,
+    summary: "One attempt",
+    handle: (call) => {
+      const attemptId = readParam(call, "attempt");
+      const attempt = projectRoomOf(call).read((sql) => selectAttempt(sql, attemptId));
+      return { attempt: found(attempt, `attempt ${attemptId}`) };
+    },
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/attempts/:attempt/kill`,
+    summary: "Ends an attempt, named by its id or its task",
+    handle: (call) =>
+      submitTo(projectRoomOf(call), call, { type: "attempt.kill", target: readParam(call, "attempt") }),
+  }),
+];
+
+const changes: readonly Route[] = [
+  route({
+    method: "get",
+    path: `${PATH}/changes`,
+    summary: "Changes in queue order",
+    handle: (call) => ({ changes: projectRoomOf(call).read((sql) => selectChanges(sql)) }),
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/changes/:change`,
+    summary: "One change",
+    handle: (call) => {
+      const changeId = readParam(call, "change");
+      return {
+        change: found(
+          projectRoomOf(call).read((sql) => selectChange(sql, changeId)),
+          `change ${changeId}`,
+        ),
+      };
+    },
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/changes/:change/requeue`,
+    summary: "Puts a stuck change back into the queue",
+    handle: (call) =>
+      submitTo(projectRoomOf(call), call, { type: "change.requeue", changeId: readParam(call, "change") }),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/changes/:change/abandon`,
+    summary: "Takes a change out for good; its work is kept",
+    body: z.strictObject({ reason: z.string().max(5000).default("") }),
+    handle: (call) => {
+      const command = {
+        type: "change.abandon",
+        changeId: readParam(call, "change"),
+        reason: call.body.reason,
+      };
+      return submitTo(projectRoomOf(call), call, command);
+    },
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/deliver`,
+    summary: "Brings landed work to the user's branch, or says what stands in the way",
+    body: deliverRequestSchema,
+    response: deliverReportSchema,
+    handle: (call) => call.ports.deliver(readParam(call, "project"), call.body),
+  }),
+];
+
+function findSession(call: RouteCall<unknown>): unknown {
+  const sessionId = readParam(call, "session");
+  const session = found(
+    projectRoomOf(call).read((sql) => selectSession(sql, sessionId)),
+    `session ${sessionId}`,
+  );
+  const feature = call.ports.host.room(featureRoomAddress(readParam(call, "project"), session.featureId));
+  return { session, prompts: feature?.read((sql) => selectPrompts(sql, sessionId)) ?? [] };
+}
+
+function readTranscript(call: RouteCall<unknown>): unknown {
+  const sessionId = readParam(call, "session");
+  const session = found(
+    projectRoomOf(call).read((sql) => selectSession(sql, sessionId)),
+    `session ${sessionId}`,
+  );
+  const feature = call.ports.host.room(featureRoomAddress(readParam(call, "project"), session.featureId));
+  const range = {
+    afterIndex: readNumberQuery(call.query, "after", 0),
+    limit: Math.min(5000, readNumberQuery(call.query, "limit", 1000)),
+  };
+  return { entries: feature?.read((sql) => selectTranscript(sql, sessionId, range)) ?? [] };
+}
+
+const sessions: readonly Route[] = [
+  route({
+    method: "get",
+    path: `${PATH}/sessions`,
+    summary: "Agent sessions of the project",
+    handle: (call) => ({
+      sessions: projectRoomOf(call).read((sql) => selectSessions(sql)),
+      generalFeatureId: GENERAL_FEATURE_ID,
+    }),
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/sessions/:session`,
+    summary: "One session with its prompts",
+    handle: findSession,
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/sessions/:session/transcript`,
+    summary: "Transcript entries after an index",
+    query: { after: "an index", limit: "at most 5000" },
+    handle: readTranscript,
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/stats`,
+    summary: "Totals since a time",
+    query: { since: "ms since 1970" },
+    handle: (call) =>
+      projectRoomOf(call).read((sql) => selectProjectStats(sql, readNumberQuery(call.query, "since", 0))),
+  }),
+];
+
+/** Endpoints of runs, attempts, changes, sessions and delivery. */
+export const RUN_ROUTES: readonly Route[] = [...runs, ...attempts, ...changes, ...sessions];

@@ -1,0 +1,161 @@
+import type { Task, TaskStatus } from "@canopy/protocol";
+import {
+  dependencyKindSchema,
+  newTaskSchema,
+  taskPatchSchema,
+  taskReferenceSchema,
+  taskStatusSchema,
+} from "@canopy/protocol";
+import type { RoomHandle, TaskQuery } from "@canopy/core";
+import { resolveTask, selectReadyTasks, selectTaskDetail, selectTasks } from "@canopy/core";
+import { z } from "zod";
+import { RejectedError } from "../http/error-response.ts";
+import type { Route, RouteCall } from "../http/route.ts";
+import { readNumberQuery, readParam, route } from "../http/route.ts";
+import { projectRoomOf, submitTo } from "./room-call.ts";
+
+const holderSchema = z.strictObject({ holder: z.string().min(1).max(200) });
+const reasonSchema = z.strictObject({ reason: z.string().max(5000).optional() });
+
+function readStatuses(query: URLSearchParams): readonly TaskStatus[] | undefined {
+  const text = query.get("status");
+  return text === null ? undefined : z.array(taskStatusSchema).parse(text.split(","));
+}
+
+function readTaskQuery(query: URLSearchParams): TaskQuery {
+  const statuses = readStatuses(query);
+  const limit = query.has("limit") ? readNumberQuery(query, "limit", 0) : undefined;
+  const [taskType, label, assignee] = [query.get("type"), query.get("label"), query.get("assignee")];
+  return {
+    ...(statuses === undefined ? {} : { statuses }),
+    ...(taskType === null ? {} : { taskType }),
+    ...(label === null ? {} : { label }),
+    ...(assignee === null ? {} : { assignee }),
+    ...(limit === undefined ? {} : { limit }),
+  };
+}
+
+function findTask(room: RoomHandle, call: RouteCall<unknown>): Task {
+  const resolved = room.read((sql) => resolveTask(sql, readParam(call, "task")));
+  if (resolved.type === "rejection") throw new RejectedError(resolved);
+  return resolved.task;
+}
+
+/** A command about the task that the path names. */
+function submitForTask(call: RouteCall<unknown>, type: string, fields: object = {}): unknown {
+  return submitTo(projectRoomOf(call), call, { type, task: readParam(call, "task"), ...fields });
+}
+
+const PATH = "/projects/:project/tasks";
+
+const reading: readonly Route[] = [
+  route({
+    method: "get",
+    path: PATH,
+    summary: "Tasks by number",
+    query: {
+      status: "comma-separated states",
+      type: "a type",
+      label: "a label",
+      assignee: "a name",
+      limit: "a number",
+    },
+    handle: (call) => ({
+      tasks: projectRoomOf(call).read((sql) => selectTasks(sql, readTaskQuery(call.query))),
+    }),
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/ready`,
+    summary: "Tasks that could start now",
+    handle: (call) => ({ tasks: projectRoomOf(call).read((sql) => selectReadyTasks(sql)) }),
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/:task`,
+    summary: "One task with dependencies, comments, attempts, changes, and why it does not run",
+    handle: (call) => {
+      const room = projectRoomOf(call);
+      const task = findTask(room, call);
+      return room.read((sql) => selectTaskDetail(sql, task, call.ports.now()));
+    },
+  }),
+];
+
+const writing: readonly Route[] = [
+  route({
+    method: "post",
+    path: PATH,
+    summary: "Adds a task",
+    body: newTaskSchema,
+    successStatus: 201,
+    handle: (call) => submitTo(projectRoomOf(call), call, { type: "task.create", task: call.body }),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/import`,
+    summary: "Adds or updates many tasks, all or nothing",
+    body: z.strictObject({ tasks: z.array(newTaskSchema).min(1).max(10_000) }),
+    handle: (call) => submitTo(projectRoomOf(call), call, { type: "task.import", tasks: call.body.tasks }),
+  }),
+  route({
+    method: "patch",
+    path: `${PATH}/:task`,
+    summary: "Changes fields of a task",
+    body: taskPatchSchema,
+    handle: (call) => submitForTask(call, "task.update", { patch: call.body }),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/:task/claim`,
+    summary: "Claims a task atomically; 409 when somebody else holds it",
+    body: holderSchema,
+    handle: (call) => submitForTask(call, "task.claim", call.body),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/:task/release`,
+    summary: "Gives a claimed task back",
+    body: holderSchema,
+    handle: (call) => submitForTask(call, "task.release", call.body),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/:task/close`,
+    summary: "Closes a task",
+    body: reasonSchema,
+    handle: (call) => submitForTask(call, "task.close", call.body),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/:task/reopen`,
+    summary: "Opens a task again and forgets its failures",
+    body: reasonSchema,
+    handle: (call) => submitForTask(call, "task.reopen", call.body),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/:task/comments`,
+    summary: "Adds a remark",
+    body: z.strictObject({ text: z.string().min(1).max(1_000_000) }),
+    successStatus: 201,
+    handle: (call) => submitForTask(call, "task.comment", call.body),
+  }),
+  route({
+    method: "post",
+    path: `${PATH}/:task/dependencies`,
+    summary: "Makes a task depend on another; 409 when that closes a cycle",
+    body: z.strictObject({ on: taskReferenceSchema, kind: dependencyKindSchema.default("blocks") }),
+    successStatus: 201,
+    handle: (call) => submitForTask(call, "dependency.add", call.body),
+  }),
+  route({
+    method: "delete",
+    path: `${PATH}/:task/dependencies/:on`,
+    summary: "Takes a dependency away",
+    handle: (call) => submitForTask(call, "dependency.remove", { on: readParam(call, "on") }),
+  }),
+];
+
+/** Endpoints of tasks. */
+export const TASK_ROUTES: readonly Route[] = [...reading, ...writing];

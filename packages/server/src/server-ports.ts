@@ -1,0 +1,46 @@
+import type {
+  Actor,
+  DaemonStatus,
+  DeliverReport,
+  DeliverRequest,
+  Project,
+  Run,
+  RunPlan,
+  RunRequest,
+} from "@canopy/protocol";
+import type { RoomHost } from "@canopy/core";
+
+/** Structured log lines: an event's name and its fields. Never secrets. */
+export interface ServerLog {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+/** What the server needs of the program it is part of. */
+export interface ServerPorts {
+  readonly host: RoomHost;
+  /** The API token; requests over a trusted transport do without. */
+  readonly token: string;
+  /** Values of the Host header that are answered, such as `127.0.0.1:7770`. */
+  allowedHosts(): readonly string[];
+  /** Who asks when a request names nobody. */
+  readonly defaultActor: Actor;
+  readonly log: ServerLog;
+  newKey(): string;
+  now(): number;
+  status(): DaemonStatus;
+  /** Finds or registers the project of a folder. Throws `repository.*`. */
+  openProject(path: string): Promise<Project>;
+  planRun(projectId: string, request: RunRequest): Promise<RunPlan>;
+  /** Starts a run with the project's configuration. Throws `config.invalid`, `usage.unknown-agent`, `repository.*`. */
+  startRun(projectId: string, request: RunRequest, actor: Actor): Promise<Run>;
+  deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
+  /** Begins a graceful stop; returns at once. */
+  stop(): void;
+}
+
+/** What a transport says about a request beside its headers. */
+export interface TransportContext {
+  /** True for the unix socket, which only its owner can open. */
+  readonly isTrusted: boolean;
+}
