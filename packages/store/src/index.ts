@@ -1,2 +1,4 @@
-/** Filled by this package's first slice. */
-export const PACKAGE = "@canopy/store";
+export { listMigrationIds } from "./list-migration-ids.ts";
+export { openMemoryStorage, openNodeStorage } from "./node-storage.ts";
+export type { NodeStorage, NodeStorageOptions } from "./node-storage.ts";
+export { MAX_BINDINGS } from "./portable-sql.ts";
