@@ -29,6 +29,8 @@ export interface NodeStorage extends RoomStorage, Disposable {
 const MEMORY_PATH = ":memory:";
 const BUSY_TIMEOUT_MS = 5000;
 const MAX_CACHED_STATEMENTS = 500;
+/** The log keeps at most this size on disk after a checkpoint, however large one transaction was. */
+const MAX_IDLE_LOG_BYTES = 16_777_216;
 
 /**
  * Opens (and makes, with mode 0600) a room's database: WAL, foreign keys on, one writer. The file stays locked until it
@@ -86,6 +88,7 @@ function prepareForWriting(database: DatabaseSync, path: string, options: NodeSt
   const mode = database.prepare("PRAGMA journal_mode = WAL").get()?.["journal_mode"];
   assert(mode === "wal", `the database ${path} cannot keep a write-ahead log (${String(mode)})`);
   database.exec(`PRAGMA synchronous = ${options.durability === "full" ? "FULL" : "NORMAL"}`);
+  database.exec(`PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
   database.exec("BEGIN IMMEDIATE");
   database.exec("COMMIT");
 }

@@ -11,7 +11,8 @@ import { dumpLedger, ledgerRoom } from "./contract/ledger-room.ts";
 import { openNodeStorage } from "./node-storage.ts";
 
 const ROUNDS = 220;
-const MAX_LIFE_MS = 110;
+const MAX_LIFE_MS = 25;
+const START_UP_MS = 80;
 const WRITER = join(import.meta.dirname, "contract", "sigkill-writer.ts");
 
 interface Acknowledged {
@@ -19,26 +20,32 @@ interface Acknowledged {
   readonly lastSeq: number;
 }
 
-/** Starts the writer, kills it after `lifeMs`, and returns what it had acknowledged by then. */
-async function runAndKill(folder: string, round: number, lifeMs: number): Promise<Acknowledged[]> {
+/**
+ * Starts the writer, kills it at a random moment (`share` of the longest life) after it was ready (or, in every tenth round, after it was started), and returns
+ * what it had acknowledged by then.
+ */
+async function runAndKill(folder: string, round: number, share: number): Promise<Acknowledged[]> {
   const outputPath = join(folder, "acknowledged");
   const output = openSync(outputPath, "w");
   const writer = spawn(process.execPath, [WRITER, join(folder, "room.db"), String(round)], {
-    stdio: ["ignore", output, "inherit"],
+    stdio: ["ignore", "pipe", "inherit", output],
     env: { ...process.env, NODE_COMPILE_CACHE: join(folder, "compile-cache") },
   });
   const exited = once(writer, "exit");
-  await delay(lifeMs);
+  if (round % 10 === 9) {
+    await delay(share * START_UP_MS);
+  } else {
+    await Promise.race([once(writer.stdout ?? writer, "data"), exited]);
+    await delay(share * MAX_LIFE_MS);
+  }
   writer.kill("SIGKILL");
   expect(await exited).toEqual([null, "SIGKILL"]);
   closeSync(output);
   const complete = readFileSync(outputPath, "utf8").split("\n").slice(0, -1);
-  return complete
-    .filter((line) => line !== "ready")
-    .map((line) => {
-      const [firstSeq = 0, lastSeq = 0] = line.split(" ").map(Number);
-      return { firstSeq, lastSeq };
-    });
+  return complete.map((line) => {
+    const [firstSeq = 0, lastSeq = 0] = line.split(" ").map(Number);
+    return { firstSeq, lastSeq };
+  });
 }
 
 interface MovedPayload {
@@ -89,7 +96,7 @@ test(`a room that is killed ${ROUNDS} times loses nothing that it acknowledged a
   let unacknowledgedCount = 0;
   try {
     for (let round = 0; round < ROUNDS; round += 1) {
-      const acknowledged = await runAndKill(folder, seed * 1000 + round, 60 + random() * MAX_LIFE_MS);
+      const acknowledged = await runAndKill(folder, seed * 1000 + round, random());
       using storage = openNodeStorage(join(folder, "room.db"));
       const room = new Room(ledgerRoom, storage);
       const events = room.eventsAfter(model.seq, 1_000_000);
