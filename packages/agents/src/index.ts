@@ -1,2 +1,43 @@
-/** Filled by this package's first slice. */
-export const PACKAGE = "@canopy/agents";
+export type {
+  AgentCapabilities,
+  AgentDescription,
+  AgentDriver,
+  AgentMcpServer,
+  AgentProbeSpec,
+  AgentSession,
+  AgentStartSpec,
+  AgentTask,
+  CapabilityLevel,
+  PermissionPolicy,
+  ProbeResult,
+  TurnError,
+  TurnResult,
+} from "./agent-driver.ts";
+export { createAcpDriver } from "./acp/acp-driver.ts";
+export type { AcpDriverOptions } from "./acp/acp-driver.ts";
+export type { AcpAuthentication } from "./acp/acp-handshake.ts";
+export type { AcpGraces } from "./acp/acp-session.ts";
+export { openAcpWire } from "./acp/acp-wire.ts";
+export type { AcpWireListener } from "./acp/acp-wire.ts";
+export { mapSessionUpdate } from "./acp/map-update.ts";
+export type { UpdateEffects } from "./acp/map-update.ts";
+export { BUILTIN_AGENTS } from "./builtin-agents.ts";
+export type { BuiltinAgent } from "./builtin-agents.ts";
+export { classifyFailure } from "./classify-error.ts";
+export type { AgentFailure, ClassifiedFailure } from "./classify-error.ts";
+export { createCommandDriver } from "./command/command-driver.ts";
+export type { CommandDriverOptions } from "./command/command-driver.ts";
+export { EventQueue } from "./event-queue.ts";
+export { EventWriter } from "./event-writer.ts";
+export type { ToolPatch } from "./event-writer.ts";
+export { resolveAgent } from "./resolve-agent.ts";
+export type { AgentDefinition, AgentDefinitions, ResolvedAgent } from "./resolve-agent.ts";
+export {
+  SCRIPTED_AGENT_FILE,
+  createScriptedCommand,
+  createScriptedDriver,
+} from "./scripted/scripted-driver.ts";
+export type { ScriptedDriverOptions } from "./scripted/scripted-driver.ts";
+export { parseScript } from "./scripted/script-schema.ts";
+export type { PermissionStep, Script, ScriptStep, StepType, StepValue } from "./scripted/script-schema.ts";
+export { createTaskEnvironment } from "./task-environment.ts";

@@ -79,3 +79,4 @@ export { selectWhyNotRunning } from "./schedule/why-not-running.ts";
 export type { NotRunningReason } from "./schedule/why-not-running.ts";
 export { DEFAULT_RETRY_RULES, decideRetry } from "./schedule/retry-policy.ts";
 export { selectJobs } from "./jobs/job-feature.ts";
+export { featureRoomAddress, projectRoomAddress } from "./rooms/room-address.ts";

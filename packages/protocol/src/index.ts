@@ -149,3 +149,21 @@ export {
   wireErrorSchema,
 } from "./wire.ts";
 export type { Activity, ClientFrame, ServerFrame, WireError } from "./wire.ts";
+export { agentConfigSchema, durationSchema, parseDurationMs, projectConfigSchema } from "./config.ts";
+export type { AgentConfig, ProjectConfig } from "./config.ts";
+export {
+  daemonStatusSchema,
+  deliverReportSchema,
+  deliverRequestSchema,
+  runDetailSchema,
+  runPlanSchema,
+  runRequestSchema,
+} from "./requests.ts";
+export type {
+  DaemonStatus,
+  DeliverReport,
+  DeliverRequest,
+  RunDetail,
+  RunPlan,
+  RunRequest,
+} from "./requests.ts";

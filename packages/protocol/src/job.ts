@@ -22,6 +22,8 @@ export const attemptJobSchema = z.object({
   timeoutMs: z.int().positive(),
   integrationRef: z.string(),
   baseBranch: z.string(),
+  /** Who started the run. */
+  askedBy: z.string(),
 });
 
 /** One change to land. */

@@ -1,6 +1,6 @@
 import type { RoomDefinition, Typed } from "@canopy/core";
 import { Room, readText } from "@canopy/core";
-import { openMemoryStorage } from "./node-storage.ts";
+import { openMemoryStorage } from "./open-node-storage.ts";
 
 /**
  * Ids of every migration that this program knows for a kind of room, the kernel's own included, in the order they are

@@ -8,7 +8,7 @@ import { Room, createRandom } from "@canopy/core";
 import type { EventEnvelope } from "@canopy/protocol";
 import { expect, test } from "vitest";
 import { dumpLedger, ledgerRoom } from "./contract/ledger-room.ts";
-import { openNodeStorage } from "./node-storage.ts";
+import { openNodeStorage } from "./open-node-storage.ts";
 
 const ROUNDS = 220;
 const MAX_LIFE_MS = 25;

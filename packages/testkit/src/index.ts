@@ -1,2 +1,14 @@
-/** Filled by this package's first slice. */
-export const PACKAGE = "@canopy/testkit";
+export { TEST_EPOCH_MS, TEST_PERSON, openTestRoom } from "./open-test-room.ts";
+export type { TestRoom } from "./open-test-room.ts";
+export { TEST_RUNNER, attemptResult, failedResult, openProjectDriver } from "./project-driver.ts";
+export type { ProjectDriver } from "./project-driver.ts";
+export { listAcpFixtures, readAcpFixture } from "./acp-fixtures.ts";
+export type { AcpFixtureLine } from "./acp-fixtures.ts";
+export { findEventFaults } from "./check-events.ts";
+export { EventCollector } from "./collect-events.ts";
+export { describeDriverConformance } from "./driver-conformance.ts";
+export type { ConformanceHarness, ConformanceScenario } from "./driver-conformance.ts";
+export { createFakeChild } from "./fake-child.ts";
+export type { FakeChild } from "./fake-child.ts";
+export { createSayPrompt, createScenarioScript } from "./scripted-scenarios.ts";
+export { spawnLocal } from "./spawn-local.ts";

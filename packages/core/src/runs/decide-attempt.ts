@@ -55,6 +55,7 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     timeoutMs: task.timeoutMs ?? run.options.timeoutMs,
     integrationRef: run.integrationRef,
     baseBranch: run.options.baseBranch,
+    askedBy: run.startedBy,
   };
 }
 

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Room } from "@canopy/core";
 import { isCanopyError } from "@canopy/protocol";
-import { openNodeStorage } from "../node-storage.ts";
+import { openNodeStorage } from "../open-node-storage.ts";
 import { ledgerRoom } from "./ledger-room.ts";
 
 const [folder = ""] = process.argv.slice(2);

@@ -4,7 +4,7 @@
 import { writeSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { Room, createRandom } from "@canopy/core";
-import { openNodeStorage } from "../node-storage.ts";
+import { openNodeStorage } from "../open-node-storage.ts";
 import type { LedgerCommand } from "./ledger-room.ts";
 import { ledgerRoom } from "./ledger-room.ts";
 

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { describeStorageContract } from "./contract/describe-storage-contract.ts";
-import { createDurableObjectStorage } from "./durable-object-storage.ts";
+import { createDurableObjectStorage } from "./create-durable-object-storage.ts";
 
 describeStorageContract("durable object", async (work) => {
   const stub = env.ROOMS.get(env.ROOMS.newUniqueId());

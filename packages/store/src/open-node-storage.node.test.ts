@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { describeStorageContract } from "./contract/describe-storage-contract.ts";
 import { dumpLedger, laterLedgerRoom, ledgerRoom } from "./contract/ledger-room.ts";
 import { listMigrationIds } from "./list-migration-ids.ts";
-import { openMemoryStorage, openNodeStorage } from "./node-storage.ts";
+import { openMemoryStorage, openNodeStorage } from "./open-node-storage.ts";
 
 describeStorageContract("node:sqlite on a file", async (work) => {
   const folder = mkdtempSync(join(tmpdir(), "canopy-store-"));
@@ -62,6 +62,12 @@ describe("openNodeStorage", () => {
     expect(modes).toEqual([0o600, 0o600]);
   });
 
+  test("missing folders are made, for their owner only", () => {
+    using storage = openNodeStorage(join(folder, "a", "b", "room.db"));
+    expect(storage.sizeBytes()).toBeGreaterThan(0);
+    expect(statSync(join(folder, "a", "b")).mode & 0o777).toBe(0o700);
+  });
+
   test("a second writer is refused while the first is open", () => {
     const first = openNodeStorage(path());
     first.sql.exec("CREATE TABLE items (v INTEGER)");
@@ -101,14 +107,15 @@ describe("openNodeStorage", () => {
     );
   });
 
-  test("a file that is no database, and a missing folder, are told apart by their hints", () => {
+  test("a file that is no database, and a folder that cannot be made, are told apart", () => {
     writeFileSync(path(), "this is no database, however long this text may be".repeat(20));
     expect(() => openNodeStorage(path())).toThrow(
       expect.objectContaining({ code: "store.failed", data: { path: path(), sqliteCode: 26 } }),
     );
-    expect(() => openNodeStorage(join(folder, "missing", "room.db"))).toThrow(
+    expect(() => openNodeStorage(join(path(), "room.db"))).toThrow(
       expect.objectContaining({
         code: "store.failed",
+        data: { path: join(path(), "room.db"), errno: "EEXIST" },
         hint: "check that the folder exists and that you may write to it",
       }),
     );

@@ -1,4 +1,5 @@
-import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { DatabaseSync as Database } from "node:sqlite";
 import type { RoomStorage, Sql, SqlRow, SqlValue, Synchronous } from "@canopy/core";
@@ -33,7 +34,7 @@ const MAX_CACHED_STATEMENTS = 500;
 const MAX_IDLE_LOG_BYTES = 16_777_216;
 
 /**
- * Opens (and makes, with mode 0600) a room's database: WAL, foreign keys on, one writer. The file stays locked until it
+ * Opens a room's database, making it with mode 0600 and its folder with 0700 where they are missing: WAL, foreign keys on, one writer. The file stays locked until it
  * is disposed or the process dies, so a second writer is refused with `store.failed`. Full disks are `disk.full`.
  */
 export function openNodeStorage(path: string, options: NodeStorageOptions = {}): NodeStorage {
@@ -62,6 +63,7 @@ function openDatabase(path: string, options: NodeStorageOptions): DatabaseSync {
   try {
     // SQLite would make the file with the process's umask; its -wal and -shm files take over this mode.
     if (!readOnly && !existsSync(path)) {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       closeSync(openSync(path, "a", 0o600));
       chmodSync(path, 0o600);
     }

@@ -1,0 +1,28 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { CanopyError } from "@canopy/protocol";
+
+/**
+ * Takes the lock that makes a daemon the only one of its user: an exclusive SQLite transaction that is never
+ * committed. The kernel drops it when the process dies, however it dies, so it cannot go stale. Throws
+ * `daemon.locked`.
+ */
+export function acquireDaemonLock(lockPath: string): Disposable {
+  mkdirSync(dirname(lockPath), { recursive: true, mode: 0o700 });
+  const database = new DatabaseSync(lockPath, { timeout: 0 });
+  try {
+    database.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    throw new CanopyError("daemon.locked", "another canopy daemon of this user is running", {
+      hint: "see it with: canopy status",
+      cause: error,
+    });
+  }
+  return {
+    [Symbol.dispose]() {
+      database.close();
+    },
+  };
+}

@@ -1,0 +1,147 @@
+import type {
+  AgentErrorKind,
+  AgentEvent,
+  ErrorCode,
+  SpawnProcess,
+  TurnEndReason,
+  Usage,
+} from "@canopy/protocol";
+
+/** Whether an agent can do something by itself, not at all, or only because Canopy emulates it. */
+export type CapabilityLevel = boolean | "emulated";
+
+/** What an agent can do, as data for rules and screens. */
+export interface AgentCapabilities {
+  readonly steer: CapabilityLevel;
+  readonly queue: CapabilityLevel;
+  readonly resume: CapabilityLevel;
+  readonly fork: CapabilityLevel;
+  readonly images: CapabilityLevel;
+  readonly systemAppend: CapabilityLevel;
+  readonly mcpHttp: CapabilityLevel;
+  readonly modelList: CapabilityLevel;
+  readonly cost: CapabilityLevel;
+  readonly diff: CapabilityLevel;
+}
+
+/** What a driver is, before anything is started. Capabilities of ACP agents are a guess until a session is open. */
+export interface AgentDescription {
+  readonly kind: "acp" | "command" | "scripted";
+  /** The command line for people to read. */
+  readonly command: string;
+  readonly capabilities: AgentCapabilities;
+}
+
+/** What a probe needs. `env` is the whole environment, as for a session. */
+export interface AgentProbeSpec {
+  readonly spawn: SpawnProcess;
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/** Whether the agent's program is there. `detail` is one line for a person. */
+export interface ProbeResult {
+  readonly installed: boolean;
+  readonly version: string | null;
+  readonly detail: string;
+}
+
+/** A tool server that the agent shall connect to. */
+export type AgentMcpServer =
+  | {
+      readonly type: "stdio";
+      readonly name: string;
+      readonly command: string;
+      readonly args: readonly string[];
+      readonly env: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly type: "http";
+      readonly name: string;
+      readonly url: string;
+      readonly headers: Readonly<Record<string, string>>;
+    };
+
+/** The task a session works on, told to the agent's process through `CANOPY_*` variables. */
+export interface AgentTask {
+  readonly taskId: string;
+  readonly title: string;
+  readonly description: string;
+  readonly sessionId: string;
+  /** The workspace's root as the agent sees it. */
+  readonly workspace: string;
+  readonly labels?: readonly string[];
+  /** 1 for the first try. */
+  readonly attemptNumber?: number;
+}
+
+/** What happens with the agent's permission requests: allow, deny, or wait for `answerPermission`. */
+export type PermissionPolicy = "allow-all" | "deny-all" | "ask";
+
+/** How to start a session. Nothing in it depends on a prompt. */
+export interface AgentStartSpec {
+  readonly spawn: SpawnProcess;
+  /** Working directory as the agent sees it, absolute. */
+  readonly cwd: string;
+  /** The whole environment; the driver adds only its `CANOPY_*` variables. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly model: string | null;
+  /** Text for the agent's system prompt; agents without one get it as a fenced preamble of the first prompt. */
+  readonly systemAppend: string | null;
+  readonly mcpServers: readonly AgentMcpServer[];
+  readonly permissionPolicy: PermissionPolicy;
+  readonly resume: { readonly nativeSessionId: string } | null;
+  readonly task: AgentTask | null;
+  /** Aborting it before `start` resolves stops the start, later it closes the session. */
+  readonly signal: AbortSignal;
+}
+
+/** Why a turn failed, with what to do about it. */
+export interface TurnError {
+  readonly kind: AgentErrorKind;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | null;
+  /** How long the other side asked to wait, when it said so. */
+  readonly retryAfterMs: number | null;
+  /** False when the same thing can only fail again, such as a command that does not exist. */
+  readonly canRetry: boolean;
+}
+
+/** How a turn ended. `usage` is the total since the session began; `lastMessage` at most its last 64 KiB. */
+export interface TurnResult {
+  readonly reason: TurnEndReason;
+  readonly usage: Usage;
+  readonly error: TurnError | null;
+  readonly lastMessage: string;
+}
+
+/**
+ * One running agent. `events` has one consumer and must be read: an agent whose events nobody reads is held back. It
+ * ends when the session is over.
+ */
+export interface AgentSession {
+  readonly nativeSessionId: string | null;
+  readonly capabilities: AgentCapabilities;
+  readonly events: AsyncIterable<AgentEvent>;
+  /** Runs one turn and resolves when it is over; never rejects. While a turn runs, further prompts wait in line. */
+  prompt(text: string): Promise<TurnResult>;
+  /**
+   * Answers an open permission request; null refuses it. Throws `thing.not-found` for an unknown or already answered
+   * request and `request.invalid` for an option it does not have.
+   */
+  answerPermission(requestId: string, optionId: string | null, by?: string): Promise<void>;
+  /** Ends the running turn and the waiting prompts as `cancelled`. An agent that does not react is stopped. */
+  cancel(): Promise<void>;
+  /** Ends the agent and everything it started. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Starts sessions of one kind of agent. Drivers never start processes by themselves, but through `spec.spawn`. */
+export interface AgentDriver {
+  readonly name: string;
+  describe(): AgentDescription;
+  probe(spec: AgentProbeSpec): Promise<ProbeResult>;
+  /** Throws `agent.not-found`, `agent.failed`, `agent.protocol`, `config.invalid` or `cancelled`; then nothing is left. */
+  start(spec: AgentStartSpec): Promise<AgentSession>;
+}

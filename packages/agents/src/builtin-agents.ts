@@ -1,0 +1,38 @@
+import type { AcpAuthentication } from "./acp/acp-handshake.ts";
+
+/** An agent that Canopy knows how to launch. It is started only when a person names it. */
+export interface BuiltinAgent {
+  readonly title: string;
+  readonly command: readonly [string, ...string[]];
+  /** Variables that usually carry its key. Never passed on unless a person names them. */
+  readonly credentialNames: readonly string[];
+  readonly authentication?: AcpAuthentication;
+}
+
+/**
+ * ACP launch commands by name. Measured here: claude, codex, gemini, opencode; the others are from the agents' own
+ * documents and the public ACP registry. Anything here can be overridden in the configuration.
+ */
+export const BUILTIN_AGENTS: Readonly<Record<string, BuiltinAgent>> = {
+  auggie: { title: "Augment", command: ["auggie", "--acp"], credentialNames: ["AUGMENT_SESSION_AUTH"] },
+  claude: { title: "Claude Code", command: ["claude-agent-acp"], credentialNames: ["ANTHROPIC_API_KEY"] },
+  cline: { title: "Cline", command: ["cline", "--acp"], credentialNames: [] },
+  codebuddy: { title: "CodeBuddy", command: ["codebuddy", "--acp"], credentialNames: [] },
+  codex: { title: "Codex", command: ["codex-acp"], credentialNames: ["OPENAI_API_KEY", "CODEX_API_KEY"] },
+  copilot: { title: "GitHub Copilot", command: ["copilot", "--acp"], credentialNames: ["GITHUB_TOKEN"] },
+  cursor: { title: "Cursor", command: ["cursor-agent", "acp"], credentialNames: ["CURSOR_API_KEY"] },
+  gemini: {
+    title: "Gemini",
+    command: ["gemini", "--acp"],
+    credentialNames: ["GEMINI_API_KEY"],
+    authentication: { methodId: "gemini-api-key", variable: "GEMINI_API_KEY" },
+  },
+  goose: { title: "Goose", command: ["goose", "acp"], credentialNames: [] },
+  junie: { title: "Junie", command: ["junie", "--acp=true"], credentialNames: [] },
+  kilocode: { title: "Kilo Code", command: ["kilocode", "acp"], credentialNames: [] },
+  kimi: { title: "Kimi", command: ["kimi", "acp"], credentialNames: ["KIMI_API_KEY"] },
+  kiro: { title: "Kiro", command: ["kiro", "acp"], credentialNames: [] },
+  opencode: { title: "OpenCode", command: ["opencode", "acp"], credentialNames: ["OPENCODE_API_KEY"] },
+  qoder: { title: "Qoder", command: ["qoder", "--acp"], credentialNames: [] },
+  qwen: { title: "Qwen Code", command: ["qwen", "--acp"], credentialNames: ["DASHSCOPE_API_KEY"] },
+};

@@ -1,0 +1,131 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { CanopyError } from "@canopy/protocol";
+import { createAcpDriver } from "./acp/acp-driver.ts";
+import type { AgentDriver } from "./agent-driver.ts";
+import { BUILTIN_AGENTS } from "./builtin-agents.ts";
+import { createCommandDriver } from "./command/command-driver.ts";
+import { createScriptedDriver } from "./scripted/scripted-driver.ts";
+import { splitCommandLine } from "./split-command-line.ts";
+
+/** One agent as a person configured it. */
+export interface AgentDefinition {
+  readonly driver: "acp" | "command" | "scripted";
+  /** acp: the program; command: the shell command; scripted: nothing, or the script's file. */
+  readonly command?: string;
+  readonly args?: readonly string[];
+  /** Names of variables of the user's environment that the agent may see. */
+  readonly env?: readonly string[];
+  readonly model?: string;
+}
+
+/** Configured agents by name. */
+export type AgentDefinitions = Readonly<Record<string, AgentDefinition>>;
+
+/** An agent that can be started. */
+export interface ResolvedAgent {
+  readonly name: string;
+  readonly driver: AgentDriver;
+  readonly model: string | null;
+  /** Variables that a person allowed the agent to see. */
+  readonly environmentNames: readonly string[];
+  /** Variables that this agent usually needs; for hints only. */
+  readonly credentialNames: readonly string[];
+}
+
+function unknownAgent(text: string, definitions: AgentDefinitions): CanopyError {
+  const configured = Object.keys(definitions).toSorted();
+  const known = [
+    ...configured,
+    "scripted",
+    ...Object.keys(BUILTIN_AGENTS).filter((name) => !configured.includes(name)),
+  ];
+  return new CanopyError("usage.unknown-agent", `unknown agent "${text}"`, {
+    hint: `Known: ${known.join(", ")}; or command:<shell command>, acp:<command>, scripted:<file>.`,
+    data: { known },
+  });
+}
+
+function bare(name: string, driver: AgentDriver): ResolvedAgent {
+  return { name, driver, model: null, environmentNames: [], credentialNames: [] };
+}
+
+function requireCommand(name: string, command: string | undefined): string {
+  if (command !== undefined && command.trim() !== "") return command;
+  throw new CanopyError("usage.invalid", `agent "${name}" has no command`, {
+    hint: "Write it as command:<shell command> or acp:<command>, or set `command` in the configuration.",
+  });
+}
+
+function acpCommand(name: string, line: string): readonly [string, ...string[]] {
+  const [program, ...args] = splitCommandLine(line);
+  return [requireCommand(name, program), ...args];
+}
+
+function scriptedDriver(name: string, file: string | undefined, baseDirectory: string): AgentDriver {
+  if (file === undefined || file === "") return createScriptedDriver({ name, scriptFile: null });
+  const scriptFile = path.resolve(baseDirectory, file);
+  if (existsSync(scriptFile)) return createScriptedDriver({ name, scriptFile });
+  throw new CanopyError("usage.invalid", `agent "${name}": the script ${scriptFile} does not exist`);
+}
+
+function fromDefinition(name: string, definition: AgentDefinition, baseDirectory: string): ResolvedAgent {
+  const { driver, args = [] } = definition;
+  const resolved = {
+    name,
+    model: definition.model ?? null,
+    environmentNames: definition.env ?? [],
+    credentialNames: [],
+  };
+  if (driver === "scripted")
+    return { ...resolved, driver: scriptedDriver(name, definition.command, baseDirectory) };
+  const command = requireCommand(name, definition.command);
+  if (driver === "command") {
+    const line = [command, ...args.map((arg) => `'${arg.replaceAll("'", `'\\''`)}'`)].join(" ");
+    return { ...resolved, driver: createCommandDriver({ name, command: line }) };
+  }
+  const [program, ...words] = acpCommand(name, command);
+  const builtin = BUILTIN_AGENTS[name];
+  const acp = createAcpDriver({
+    name,
+    command: [program, ...words, ...args],
+    authentication: builtin?.authentication ?? null,
+  });
+  return { ...resolved, driver: acp, credentialNames: builtin?.credentialNames ?? [] };
+}
+
+function fromBuiltin(name: string): ResolvedAgent | null {
+  const builtin = Object.hasOwn(BUILTIN_AGENTS, name) ? BUILTIN_AGENTS[name] : undefined;
+  if (builtin === undefined) return null;
+  const { command, authentication = null, credentialNames } = builtin;
+  return { ...bare(name, createAcpDriver({ name, command, authentication })), credentialNames };
+}
+
+/**
+ * Finds the agent that a person named: `command:<shell command>`, `acp:<command>`, `scripted[:file]`, a configured name,
+ * or a built-in one, in this order. Relative script files are looked up from `baseDirectory`. Throws
+ * `usage.unknown-agent` with everything that is known, or `usage.invalid`.
+ */
+export function resolveAgent(
+  text: string,
+  definitions: AgentDefinitions,
+  baseDirectory: string,
+): ResolvedAgent {
+  const colon = text.indexOf(":");
+  const prefix = colon === -1 ? text : text.slice(0, colon);
+  const rest = colon === -1 ? undefined : text.slice(colon + 1);
+  if (prefix === "command" && rest !== undefined) {
+    return bare("command", createCommandDriver({ name: "command", command: requireCommand(text, rest) }));
+  }
+  if (prefix === "acp" && rest !== undefined) {
+    const command = acpCommand(text, rest);
+    const name = path.basename(command[0]);
+    return bare(name, createAcpDriver({ name, command }));
+  }
+  const definition = Object.hasOwn(definitions, text) ? definitions[text] : undefined;
+  if (definition !== undefined) return fromDefinition(text, definition, baseDirectory);
+  if (prefix === "scripted") return bare("scripted", scriptedDriver("scripted", rest, baseDirectory));
+  const builtin = fromBuiltin(text);
+  if (builtin !== null) return builtin;
+  throw unknownAgent(text, definitions);
+}

@@ -1,0 +1,66 @@
+import type { AttemptJob, Capture as KeptCapture, ProjectConfig } from "@canopy/protocol";
+import type { Capture, Person, Repository } from "@canopy/git";
+import { ATTEMPT_REF_PREFIX, updateRefs, writeCommit } from "@canopy/git";
+import { commitPeople } from "../landing/commit-identity.ts";
+
+/** What an attempt's commit says. */
+export type AttemptLabel = Pick<
+  AttemptJob,
+  "attemptId" | "taskId" | "sessionId" | "title" | "agent" | "model"
+> & {
+  readonly askedBy: string;
+};
+
+/** What keepAttempt needs. */
+export interface KeepOptions {
+  readonly repository: Repository;
+  readonly label: AttemptLabel;
+  readonly baseCommit: string;
+  readonly capture: Capture;
+  readonly person: Person | null;
+  readonly policy: ProjectConfig["commits"];
+  readonly nowMs: number;
+}
+
+/** The task's title, then what the agent's own commits said. */
+function composeMessage(title: string, capture: Capture): string {
+  const parts = capture.agentCommits.map(({ subject, body }) =>
+    body.trim() === "" ? `* ${subject}` : `* ${subject}\n\n${body.trim()}`,
+  );
+  return parts.length === 0 ? title : `${title}\n\n${parts.join("\n\n")}`;
+}
+
+/**
+ * Keeps what an attempt did as one commit on its base under `refs/canopy/attempts/ID`, whatever becomes of the attempt.
+ * Null when nothing had changed. Doing it again for the same attempt moves the ref to the newer work.
+ */
+export async function keepAttempt(options: KeepOptions): Promise<KeptCapture | null> {
+  const { repository, label, baseCommit, capture } = options;
+  const base = await repository.readCommit(baseCommit);
+  if (base.tree === capture.tree) return null;
+  const people = commitPeople({
+    policy: options.policy,
+    person: options.person,
+    askedBy: label.askedBy,
+    agent: label.agent,
+    model: label.model,
+    nowMs: options.nowMs,
+  });
+  const commit = await writeCommit(repository, {
+    tree: capture.tree,
+    parents: [baseCommit],
+    author: people.author,
+    committer: people.committer,
+    message: composeMessage(label.title, capture),
+    trailers: [
+      { key: "Task", value: label.taskId },
+      { key: "Agent", value: label.model === null ? label.agent : `${label.agent}/${label.model}` },
+      { key: "Session", value: label.sessionId },
+      { key: "Attempt", value: label.attemptId },
+      ...people.trailers,
+    ],
+  });
+  const ref = `${ATTEMPT_REF_PREFIX}${label.attemptId}`;
+  await updateRefs(repository, [{ ref, newCommit: commit }]);
+  return { ref, commit, tree: capture.tree, filesChanged: capture.changed.length };
+}

@@ -1,0 +1,60 @@
+import { agentEventSchema } from "@canopy/protocol";
+import type { AgentEvent } from "@canopy/protocol";
+
+interface CheckState {
+  readonly faults: string[];
+  readonly openTools: Set<string>;
+  readonly openRequests: Set<string>;
+  text: { readonly kind: "message" | "thought"; value: string } | null;
+}
+
+function checkText(state: CheckState, event: AgentEvent, place: string): void {
+  if (event.type === "message.delta" || event.type === "thought.delta") {
+    const kind = event.type === "message.delta" ? "message" : "thought";
+    if (state.text !== null && state.text.kind !== kind)
+      state.faults.push(`${place}: ${state.text.kind} left open`);
+    state.text = { kind, value: (state.text?.value ?? "") + event.text };
+    return;
+  }
+  if (event.type === "message.done" || event.type === "thought.done") {
+    const value = state.text?.value ?? null;
+    if (value !== event.text || event.type !== `${state.text?.kind ?? ""}.done`) {
+      state.faults.push(`${place}: the full text is not what the deltas said`);
+    }
+    state.text = null;
+    return;
+  }
+  if (state.text !== null) state.faults.push(`${place}: follows a delta that no full text closed`);
+}
+
+function checkPairs(state: CheckState, event: AgentEvent, place: string): void {
+  if (event.type === "tool.started") state.openTools.add(event.tool.toolCallId);
+  if (event.type === "tool.updated" && !state.openTools.has(event.tool.toolCallId)) {
+    state.faults.push(`${place}: updates a tool call that is not open`);
+  }
+  if (event.type === "tool.ended") state.openTools.delete(event.tool.toolCallId);
+  if (event.type === "permission.asked") state.openRequests.add(event.requestId);
+  if (event.type === "permission.answered" && !state.openRequests.delete(event.requestId)) {
+    state.faults.push(`${place}: answers a request that is not open`);
+  }
+  if (event.type !== "turn.ended") return;
+  for (const id of state.openTools) state.faults.push(`${place}: tool call ${id} is still open`);
+  for (const id of state.openRequests) state.faults.push(`${place}: permission request ${id} is still open`);
+}
+
+/**
+ * Says what is wrong with a stream of canonical events: a shape that the schema refuses, deltas that no full text closes,
+ * tool calls or permission requests that outlive their turn. Empty when all is well.
+ */
+export function findEventFaults(events: readonly AgentEvent[]): string[] {
+  const state: CheckState = { faults: [], openTools: new Set(), openRequests: new Set(), text: null };
+  for (const [index, event] of events.entries()) {
+    const place = `event ${index} (${event.type})`;
+    const parsed = agentEventSchema.safeParse(event);
+    if (!parsed.success) state.faults.push(`${place}: ${parsed.error.issues[0]?.message ?? "invalid"}`);
+    checkText(state, event, place);
+    checkPairs(state, event, place);
+  }
+  if (state.text !== null) state.faults.push("the last text is not closed");
+  return state.faults;
+}
