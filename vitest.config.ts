@@ -1,3 +1,4 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -13,6 +14,19 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            main: "./packages/store/src/contract/contract-worker.do.ts",
+            remoteBindings: false,
+            miniflare: {
+              compatibilityDate: "2026-09-01",
+              durableObjects: { ROOMS: { className: "ContractRoom", useSQLite: true } },
+            },
+          }),
+        ],
+        test: { name: "do", include: ["packages/*/src/**/*.do.test.ts"], testTimeout: 60_000 },
       },
       {
         test: {

@@ -1,4 +1,4 @@
+export { listMigrationIds } from "./list-migration-ids.ts";
 export { openMemoryStorage, openNodeStorage } from "./open-node-storage.ts";
-export type { NodeStorage } from "./open-node-storage.ts";
-export { createDurableObjectStorage } from "./create-durable-object-storage.ts";
-export type { DurableObjectStorageLike } from "./create-durable-object-storage.ts";
+export type { NodeStorage, NodeStorageOptions } from "./open-node-storage.ts";
+export { MAX_BINDINGS } from "./portable-sql.ts";

@@ -1,66 +1,146 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import type { SQLInputValue, StatementSync } from "node:sqlite";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { DatabaseSync as Database } from "node:sqlite";
 import type { RoomStorage, Sql, SqlRow, SqlValue, Synchronous } from "@canopy/core";
-import { CanopyError } from "@canopy/protocol";
+import { CanopyError, assert } from "@canopy/protocol";
+import { assertPortable, assertSingleStatement, assertSynchronous } from "./portable-sql.ts";
+import { diskFull, toStoreError } from "./store-error.ts";
 
-/** A room's database on this machine. Disposing closes it. */
-export interface NodeStorage extends RoomStorage, Disposable {}
+/** How a database on this machine is opened. */
+export interface NodeStorageOptions {
+  /** Opens an existing file for reading only. */
+  readonly readOnly?: boolean;
+  /**
+   * Ids of every migration that this program knows (`listMigrationIds`). A file that has others was written by a newer
+   * version: it is refused with `store.failed` before anything is written.
+   */
+  readonly knownMigrations?: readonly string[];
+  /** `normal` (default) survives the death of the process, `full` also a power cut, at the price of one fsync a commit. */
+  readonly durability?: "normal" | "full";
+  /** How long to wait for another process to let go of the file, in ms. */
+  readonly busyTimeoutMs?: number;
+}
 
-/** SQLite's result codes for a full disk: SQLITE_FULL, and SQLITE_IOERR with its extensions. */
-const SQLITE_FULL = 13;
-const SQLITE_BUSY = 5;
-const CACHED_STATEMENTS = 500;
+/** A room's database on this machine. Whoever opened it disposes it; disposing twice is harmless. */
+export interface NodeStorage extends RoomStorage, Disposable {
+  readonly path: string;
+}
+
+const MEMORY_PATH = ":memory:";
+const BUSY_TIMEOUT_MS = 5000;
+const MAX_CACHED_STATEMENTS = 500;
+/** The log keeps at most this size on disk after a checkpoint, however large one transaction was. */
+const MAX_IDLE_LOG_BYTES = 16_777_216;
 
 /**
- * Opens (or makes) a room's database in a file of mode 0600: WAL with `synchronous = NORMAL`, so that a killed process
- * loses nothing that was acknowledged, and a power cut at most the last moments, never the database. One writer.
- * Throws `store.failed`, or `disk.full`.
+ * Opens a room's database, making it with mode 0600 and its folder with 0700 where they are missing: WAL, foreign keys on, one writer. The file stays locked until it
+ * is disposed or the process dies, so a second writer is refused with `store.failed`. Full disks are `disk.full`.
  */
-export function openNodeStorage(path: string): NodeStorage {
+export function openNodeStorage(path: string, options: NodeStorageOptions = {}): NodeStorage {
+  const database = openDatabase(path, options);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const database = new DatabaseSync(path, { timeout: 5000 });
-    chmodSync(path, 0o600);
-    database.exec("PRAGMA journal_mode = WAL");
-    database.exec("PRAGMA synchronous = NORMAL");
-    database.exec("PRAGMA wal_autocheckpoint = 1000");
-    return new SqliteStorage(database, path);
+    if (options.knownMigrations !== undefined) assertKnown(database, path, options.knownMigrations);
+    if (options.readOnly !== true) prepareForWriting(database, path, options);
   } catch (error) {
-    throw describeFailure(error, path);
+    database.close();
+    throw toStoreError(error, path);
+  }
+  return new SqliteStorage(database, path);
+}
+
+/** Opens a database that lives in memory only: for tests, and for looking at what migrations would do. */
+export function openMemoryStorage(): NodeStorage {
+  const database = new Database(MEMORY_PATH, { enableForeignKeyConstraints: true });
+  return new SqliteStorage(database, MEMORY_PATH);
+}
+
+function openDatabase(path: string, options: NodeStorageOptions): DatabaseSync {
+  const readOnly = options.readOnly ?? false;
+  if (readOnly && !existsSync(path)) {
+    throw new CanopyError("store.failed", `there is no database at ${path}`, { data: { path } });
+  }
+  try {
+    // SQLite would make the file with the process's umask; its -wal and -shm files take over this mode.
+    if (!readOnly && !existsSync(path)) {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      closeSync(openSync(path, "a", 0o600));
+      chmodSync(path, 0o600);
+    }
+    const timeout = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
+    return new Database(path, { readOnly, timeout, enableForeignKeyConstraints: true });
+  } catch (error) {
+    throw toOpenError(error, path);
   }
 }
 
-/** Opens a room's database in memory: for tests, and for what need not last. */
-export function openMemoryStorage(): NodeStorage {
-  return new SqliteStorage(new DatabaseSync(":memory:"), ":memory:");
+function toOpenError(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !("code" in error) || "errcode" in error) return toStoreError(error, path);
+  if (error.code === "ENOSPC" || error.code === "EDQUOT") return diskFull(path, error);
+  return new CanopyError("store.failed", `cannot make the database ${path}: ${error.message}`, {
+    hint: "check that the folder exists and that you may write to it",
+    data: { path, errno: String(error.code) },
+    cause: error,
+  });
+}
+
+function prepareForWriting(database: DatabaseSync, path: string, options: NodeStorageOptions): void {
+  // Exclusive from the first access on: the kernel's lock is what makes this the only writer, and it dies with us.
+  database.exec("PRAGMA locking_mode = EXCLUSIVE");
+  const mode = database.prepare("PRAGMA journal_mode = WAL").get()?.["journal_mode"];
+  assert(mode === "wal", `the database ${path} cannot keep a write-ahead log (${String(mode)})`);
+  database.exec(`PRAGMA synchronous = ${options.durability === "full" ? "FULL" : "NORMAL"}`);
+  database.exec(`PRAGMA journal_size_limit = ${MAX_IDLE_LOG_BYTES}`);
+  database.exec("BEGIN IMMEDIATE");
+  database.exec("COMMIT");
+}
+
+function assertKnown(database: DatabaseSync, path: string, knownMigrations: readonly string[]): void {
+  const table = database
+    .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'migrations'")
+    .get();
+  if (table === undefined) return;
+  const known = new Set(knownMigrations);
+  const unknown = database
+    .prepare("SELECT id FROM migrations ORDER BY position")
+    .all()
+    .map((row) => String(row["id"]))
+    .filter((id) => !known.has(id));
+  if (unknown.length === 0) return;
+  throw new CanopyError("store.failed", `the database ${path} was written by a newer version of Canopy`, {
+    hint: "update Canopy, or use another data folder (CANOPY_HOME); nothing was changed",
+    data: { path, unknownMigrations: unknown },
+  });
 }
 
 class SqliteStorage implements NodeStorage {
+  readonly path: string;
   readonly sql: Sql;
   readonly #database: DatabaseSync;
-  readonly #path: string;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
   #isInTransaction = false;
 
   constructor(database: DatabaseSync, path: string) {
+    this.path = path;
     this.#database = database;
-    this.#path = path;
-    database.exec("PRAGMA foreign_keys = ON");
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#commit = database.prepare("COMMIT");
     this.sql = { exec: (query, ...bindings) => this.#exec(query, bindings) };
   }
 
   transaction<T>(work: () => Synchronous<T>): T {
-    if (this.#isInTransaction) throw new Error("broken invariant: transactions do not nest");
-    this.#run("BEGIN IMMEDIATE");
+    assert(!this.#isInTransaction, "a transaction inside a transaction");
+    this.#run(() => this.#begin.run());
     this.#isInTransaction = true;
     try {
       const result = work();
-      this.#run("COMMIT");
+      assertSynchronous(result);
+      this.#run(() => this.#commit.run());
       return result;
     } catch (error) {
-      // A full disk may have rolled back already; a second rollback is then an error of no interest.
+      // A full disk makes SQLite roll back by itself; rolling back again would hide the first error.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
     } finally {
@@ -69,74 +149,41 @@ class SqliteStorage implements NodeStorage {
   }
 
   sizeBytes(): number {
-    const [pages] = this.#exec(
-      "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size",
-      [],
-    );
-    const bytes = pages?.["bytes"];
-    return typeof bytes === "number" ? bytes : 0;
+    const pages = Number(this.#database.prepare("PRAGMA page_count").get()?.["page_count"] ?? 0);
+    return pages * Number(this.#database.prepare("PRAGMA page_size").get()?.["page_size"] ?? 0);
   }
 
   [Symbol.dispose](): void {
+    if (!this.#database.isOpen) return;
     this.#statements.clear();
-    if (this.#database.isOpen) this.#database.close();
-  }
-
-  #run(statement: string): void {
-    try {
-      this.#database.exec(statement);
-    } catch (error) {
-      throw describeFailure(error, this.#path);
-    }
+    this.#database.close();
   }
 
   #exec(query: string, bindings: readonly SqlValue[]): SqlRow[] {
-    try {
-      const parameters: SQLInputValue[] = [...bindings];
-      return this.#prepare(query)
-        .all(...parameters)
-        .map((row) => parseRow(row));
-    } catch (error) {
-      throw describeFailure(error, this.#path);
-    }
+    assertPortable(query, bindings);
+    return this.#run(() => parseRows(this.#prepare(query).all(...bindings)));
   }
 
   #prepare(query: string): StatementSync {
-    const known = this.#statements.get(query);
-    if (known !== undefined) return known;
+    const cached = this.#statements.get(query);
+    if (cached !== undefined) return cached;
     const statement = this.#database.prepare(query);
-    if (this.#statements.size >= CACHED_STATEMENTS) this.#statements.clear();
+    assertSingleStatement(query, statement.sourceSQL);
+    if (this.#statements.size >= MAX_CACHED_STATEMENTS) this.#statements.clear();
     this.#statements.set(query, statement);
     return statement;
   }
-}
 
-/** The driver's row type also allows bigint, which it gives only when asked to. */
-function parseRow(row: Record<string, unknown>): SqlRow {
-  return row as SqlRow;
-}
-
-function readErrorCode(error: unknown): number | null {
-  if (!(error instanceof Error) || !("errcode" in error)) return null;
-  return typeof error.errcode === "number" ? error.errcode & 0xff : null;
-}
-
-function describeFailure(error: unknown, path: string): unknown {
-  if (!(error instanceof Error)) return error;
-  const code = readErrorCode(error);
-  const isNoSpace = "code" in error && error.code === "ENOSPC";
-  if (code === SQLITE_FULL || isNoSpace) {
-    return new CanopyError("disk.full", `no space left for ${path}`, {
-      hint: "free some space; nothing that was acknowledged is lost",
-      retry: true,
-      cause: error,
-    });
+  #run<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw toStoreError(error, this.path);
+    }
   }
-  const isOutside =
-    code !== null || ("code" in error && typeof error.code === "string" && /^E[A-Z]+$/.test(error.code));
-  if (!isOutside) return error;
-  return new CanopyError("store.failed", `${path}: ${error.message}`, {
-    retry: code === SQLITE_BUSY,
-    cause: error,
-  });
+}
+
+/** `node:sqlite` never gives a bigint unless asked for: integers beyond 2^53 are an error of its own. */
+function parseRows(rows: readonly Record<string, unknown>[]): SqlRow[] {
+  return rows as SqlRow[];
 }
