@@ -1,6 +1,13 @@
 import type { Actor, Project, ProjectConfig } from "@canopy/protocol";
 import { CanopyError, projectConfigSchema } from "@canopy/protocol";
-import { projectRoomAddress, selectActiveRuns, selectChangesByState, selectJobs, selectProject, selectProjects } from "@canopy/core";
+import {
+  projectRoomAddress,
+  selectActiveRuns,
+  selectChangesByState,
+  selectJobs,
+  selectProject,
+  selectProjects,
+} from "@canopy/core";
 import { readRepositoryIdentity } from "@canopy/git";
 import { recoverAttempts } from "@canopy/runner";
 import type { BackendName, StaleWorkspace, WorkspaceStore } from "@canopy/workspace";
@@ -61,13 +68,20 @@ export class ProjectHub implements AsyncDisposable {
     for (const stale of byProject.values()) await Promise.all(stale.map((workspace) => workspace.dispose()));
   }
 
+  /** How workspaces are made here, and why not in a better way. */
+  async workspaceBackend(): Promise<WorkspaceStore["choice"]> {
+    return (await this.#storeFor("auto")).choice;
+  }
+
   /** How many agents are at work, over all projects. */
   countActive(): { readonly runs: number; readonly attempts: number } {
     let runs = 0;
     let attempts = 0;
     for (const { room } of this.#projects.values()) {
       runs += room.read((sql) => selectActiveRuns(sql).length);
-      attempts += room.read((sql) => selectJobs(sql, "leased").filter((job) => job.kind === "attempt").length);
+      attempts += room.read(
+        (sql) => selectJobs(sql, "leased").filter((job) => job.kind === "attempt").length,
+      );
     }
     return { runs, attempts };
   }
@@ -121,7 +135,10 @@ export class ProjectHub implements AsyncDisposable {
       log.info({ projectId: project.projectId, staleCount: stale.length, capturedCount }, "project resumed");
       await opened.ensureRunner();
     } catch (error) {
-      log.error({ projectId: project.projectId, error }, "a project with unfinished work could not be resumed");
+      log.error(
+        { projectId: project.projectId, error },
+        "a project with unfinished work could not be resumed",
+      );
     }
   }
 
