@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { ByteLines, TextTail } from "./byte-lines.ts";
 import type { LongLinePolicy } from "./byte-lines.ts";
@@ -31,7 +31,7 @@ test("a carriage return before the line end is dropped, a last line without one 
 
 test("a line that is too long is left out and counted, the next one is read", () => {
   const lines = new ByteLines(4, "drop");
-  const found = ["ab", "cdef", "gh\nij\n"].flatMap((text) => [...lines.push(Buffer.from(text))]);
+  const found = ["ab", "cdef", "gh\nij\n"].flatMap((text) => Array.from(lines.push(Buffer.from(text))));
   expect(found.map((line) => Buffer.from(line).toString())).toEqual(["ij"]);
   expect(lines.droppedCount).toBe(1);
 });

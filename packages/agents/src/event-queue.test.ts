@@ -41,9 +41,10 @@ test("a producer waits while too much is unread and goes on when half of it is r
   }
   expect(count).toBe(Math.ceil((1024 * 1024) / 60_200));
   let isReleased = false;
-  const room = queue.room().then(() => {
+  const room = (async (): Promise<void> => {
+    await queue.room();
     isReleased = true;
-  });
+  })();
   const reader = queue[Symbol.asyncIterator]();
   await reader.next();
   await reader.next();

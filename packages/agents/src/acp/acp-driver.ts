@@ -52,7 +52,7 @@ const USUAL_CAPABILITIES: AgentCapabilities = {
 /** Why the session could not be opened, in the right words for a process that died, an error answer, or silence. */
 async function startError(error: unknown, parts: AcpConnectionParts): Promise<CanopyError> {
   if (isCanopyError(error)) return error;
-  const { label, child, stderr, graces } = parts;
+  const { label, child, stderr, stderrEnded, graces } = parts;
   const failure = readRpcError(error);
   if (failure !== null) {
     return new CanopyError(
@@ -65,6 +65,7 @@ async function startError(error: unknown, parts: AcpConnectionParts): Promise<Ca
     );
   }
   const exit = await child.stop(graces.stopMs);
+  await withinMs(stderrEnded, 500);
   if (exit.code === 126 || exit.code === 127) {
     return new CanopyError("agent.not-found", withTail(`${label} could not be run`, stderr.text), {
       hint: "Install it, or correct its command in the configuration.",
@@ -174,7 +175,7 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
       return { kind, command: options.command.join(" "), capabilities: USUAL_CAPABILITIES };
     },
     probe(spec: AgentProbeSpec): Promise<ProbeResult> {
-      return probeCommand(options.command, spec);
+      return probeCommand(options.command[0], ["--version"], spec);
     },
     start(spec: AgentStartSpec): Promise<AgentSession> {
       return startAcp(options, spec);
