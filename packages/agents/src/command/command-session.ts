@@ -73,7 +73,8 @@ function judgeExit(exit: ProcessExit, label: string, tail: string): TurnOutcome 
 }
 
 function spawnError(error: unknown): TurnError {
-  if (!isCanopyError(error)) throw error;
+  if (!isCanopyError(error))
+    return createTurnError("unknown", `the command could not be started: ${String(error)}`);
   const isMissing = error.code === "agent.not-found";
   return createTurnError(isMissing ? "bad-request" : "unknown", error.message, {
     code: error.code,
@@ -180,6 +181,14 @@ export class CommandSession implements AgentSession {
     );
     if (running.isCancelled) return { reason: "cancelled", error: null };
     return judgeExit(exit, label, tail.text);
+  }
+
+  async #writeInput(child: ChildProcessHandle, text: string): Promise<void> {
+    try {
+      await child.write(text);
+    } finally {
+      child.endInput();
+    }
   }
 
   #ownVariables(): Record<string, string> {
