@@ -30,6 +30,8 @@ export interface AcpDriverOptions {
   /** How long the agent may take until its session is open. Default 120,000: some are fetched at their first start. */
   readonly startMs?: number;
   readonly graces?: Partial<AcpGraces>;
+  /** Variables for the agent's process besides those of the session. */
+  readonly ownEnv?: Readonly<Record<string, string>>;
 }
 
 const DEFAULT_START_MS = 120_000;
@@ -145,7 +147,7 @@ function announce(connecting: ConnectingAgent, opened: OpenedAcpSession, model: 
 
 async function startAcp(options: AcpDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
-  const env = { ...spec.env, ...createTaskEnvironment(spec.task) };
+  const env = { ...options.ownEnv, ...spec.env, ...createTaskEnvironment(spec.task) };
   const child = await spec.spawn(options.command, { cwd: spec.cwd, env });
   const connecting = await connectAgent(child, { label: options.name, graces: options.graces ?? {} }, spec);
   const { parts } = connecting;

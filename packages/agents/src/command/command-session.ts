@@ -172,13 +172,11 @@ export class CommandSession implements AgentSession {
     running.child = child;
     if (running.isCancelled) void child.stop(stopMs);
     const preamble = spec.systemAppend === null ? "" : createPreamble(spec.systemAppend);
-    void child.write(preamble + text).then(() => child.endInput());
-    const output = Promise.all([this.#readOutput(child, tail), this.#readErrors(child, tail)]);
+    void this.#writeInput(child, preamble + text);
+    const reading = Promise.allSettled([this.#readOutput(child, tail), this.#readErrors(child, tail)]);
+    const output = reading.then((): true => true);
     const exit = await child.exited;
-    await this.#reap(
-      child,
-      output.then(() => true),
-    );
+    await this.#reap(child, output);
     if (running.isCancelled) return { reason: "cancelled", error: null };
     return judgeExit(exit, label, tail.text);
   }
