@@ -76,7 +76,9 @@ async function runDemo(options: DemoOptions, setExit: (code: number) => void): P
     if (!isJson) printText(text);
   };
   try {
-    say(`A small library with a bug, in ${repository}.\nTwelve tasks for ${options.concurrency} scripted agents at once; no key, no network.\n`);
+    say(
+      `A small library with a bug, in ${repository}.\nTwelve tasks for ${options.concurrency} scripted agents at once; no key, no network.\n`,
+    );
     const api = await openProjectApi(repository);
     const tasks: Json[] = DEMO_TASKS.map(({ key, title, description, taskType, priority, dependsOn }) => ({
       title,

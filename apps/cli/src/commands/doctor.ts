@@ -53,7 +53,10 @@ async function checkDaemon(): Promise<Check[]> {
   const place = cacheDirectory;
   const workspaces = await attempt("workspaces", async () => {
     const answer = await (await openDaemonApi()).request("GET", "/workspaces");
-    const { backend, skipped } = answer as { backend: string; skipped: { backend: string; reason: string }[] };
+    const { backend, skipped } = answer as {
+      backend: string;
+      skipped: { backend: string; reason: string }[];
+    };
     const reasons = skipped.map((item) => `${item.backend}: ${item.reason}`).join("; ");
     if (reasons === "") return { name: "workspaces", state: "ok", detail: backend };
     return { name: "workspaces", state: "warning", detail: `${backend}, because ${reasons}` };
@@ -76,8 +79,15 @@ async function checkRepository(): Promise<Check[]> {
   if (repository.state !== "ok") return [repository];
   const plan = await attempt("configuration", async () => {
     const api = await openProjectApi();
-    const answer = (await api.ask("POST", "/runs/plan", { path: process.cwd() })) as { agent: string; integrationBranch: string };
-    return { name: "configuration", state: "ok", detail: `agent ${answer.agent}; work lands on ${answer.integrationBranch}` };
+    const answer = (await api.ask("POST", "/runs/plan", { path: process.cwd() })) as {
+      agent: string;
+      integrationBranch: string;
+    };
+    return {
+      name: "configuration",
+      state: "ok",
+      detail: `agent ${answer.agent}; work lands on ${answer.integrationBranch}`,
+    };
   });
   return [repository, plan];
 }

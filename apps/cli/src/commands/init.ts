@@ -39,7 +39,9 @@ const TEMPLATE = `# Canopy's configuration for this repository. Every key may be
 export const registerInit: RegisterCommands = (program) => {
   program
     .command("init")
-    .description("register this repository and write a commented .canopy/config.toml; an existing one stays as it is")
+    .description(
+      "register this repository and write a commented .canopy/config.toml; an existing one stays as it is",
+    )
     .option("--json", "print what was done as JSON")
     .addHelpText("after", "\nExample:\n  canopy init")
     .action(async (options: { json?: boolean }) => {

@@ -8,7 +8,14 @@ const execute = promisify(execFile);
 
 /** Runs git in the demo's repository and returns what it printed. */
 export async function demoGit(repository: string, ...args: string[]): Promise<string> {
-  const identity = ["-c", "user.name=Demo", "-c", "user.email=demo@canopy.invalid", "-c", "commit.gpgsign=false"];
+  const identity = [
+    "-c",
+    "user.name=Demo",
+    "-c",
+    "user.email=demo@canopy.invalid",
+    "-c",
+    "commit.gpgsign=false",
+  ];
   const { stdout } = await execute("git", [...identity, ...args], { cwd: repository });
   return stdout;
 }

@@ -26,12 +26,14 @@ export const DEMO_HISTORY: readonly { readonly message: string; readonly files: 
       },
       {
         path: "README.md",
-        content: "# wordsmith\n\nSmall functions for text.\n\n## Functions\n\n- `capitalize(text)`: the first letter large.\n",
+        content:
+          "# wordsmith\n\nSmall functions for text.\n\n## Functions\n\n- `capitalize(text)`: the first letter large.\n",
       },
       { path: ".gitignore", content: "node_modules/\n*.log\n" },
       {
         path: "src/capitalize.js",
-        content: "/** Makes the first letter large. */\nexport function capitalize(text) {\n  return text[0].toUpperCase() + text.slice(1);\n}\n",
+        content:
+          "/** Makes the first letter large. */\nexport function capitalize(text) {\n  return text[0].toUpperCase() + text.slice(1);\n}\n",
       },
       { path: "src/index.js", content: 'export { capitalize } from "./capitalize.js";\n' },
     ],
@@ -170,13 +172,25 @@ const OTHERS: readonly DemoTask[] = [
     dependsOn: [],
     steps: [
       { say: { text: "Reproducing it first.", chunkMs: 30 } },
-      { shell: { command: "\"$CANOPY_DEMO_NODE\" -e 'import(\"./src/index.js\").then((m) => m.capitalize(\"\"))'", expectExitCode: 1 } },
+      {
+        shell: {
+          command: '"$CANOPY_DEMO_NODE" -e \'import("./src/index.js").then((m) => m.capitalize(""))\'',
+          expectExitCode: 1,
+        },
+      },
       { delayMs: 500 },
-      { replace: { path: "src/capitalize.js", find: "text[0].toUpperCase()", with: "text.slice(0, 1).toUpperCase()" } },
+      {
+        replace: {
+          path: "src/capitalize.js",
+          find: "text[0].toUpperCase()",
+          with: "text.slice(0, 1).toUpperCase()",
+        },
+      },
       {
         append: {
           path: "test/capitalize.test.js",
-          content: '\ntest("capitalize leaves empty text alone", () => {\n  assert.equal(capitalize(""), "");\n});\n',
+          content:
+            '\ntest("capitalize leaves empty text alone", () => {\n  assert.equal(capitalize(""), "");\n});\n',
         },
       },
       { shell: { command: '"$CANOPY_DEMO_NODE" --test test/capitalize.test.js', expectExitCode: 0 } },
@@ -230,7 +244,9 @@ const OTHERS: readonly DemoTask[] = [
       {
         append: {
           path: "README.md",
-          content: FUNCTIONS.map((plan) => `- \`${plan.name}\`: ${plan.doc.charAt(0).toLowerCase()}${plan.doc.slice(1)}\n`).join(""),
+          content: FUNCTIONS.map(
+            (plan) => `- \`${plan.name}\`: ${plan.doc.charAt(0).toLowerCase()}${plan.doc.slice(1)}\n`,
+          ).join(""),
         },
       },
       { usage: { inputTokens: 1200, outputTokens: 400, costUsd: 0.006 } },
@@ -246,7 +262,13 @@ const OTHERS: readonly DemoTask[] = [
     dependsOn: [],
     steps: [
       { delayMs: 400 },
-      { write: { path: ".editorconfig", content: "root = true\n\n[*]\nindent_style = space\nindent_size = 2\nend_of_line = lf\ninsert_final_newline = true\n" } },
+      {
+        write: {
+          path: ".editorconfig",
+          content:
+            "root = true\n\n[*]\nindent_style = space\nindent_size = 2\nend_of_line = lf\ninsert_final_newline = true\n",
+        },
+      },
       { usage: { inputTokens: 500, outputTokens: 90, costUsd: 0.002 } },
       { say: "Two spaces it is." },
     ],
@@ -277,7 +299,13 @@ const OTHERS: readonly DemoTask[] = [
     steps: [
       { delayMs: 500 },
       { replace: { path: "package.json", find: '"0.1.0"', with: '"0.2.0"' } },
-      { write: { path: "CHANGELOG.md", content: "# Changelog\n\n## 0.2.0\n\n- Five new functions, and a command line.\n- capitalize takes empty text.\n" } },
+      {
+        write: {
+          path: "CHANGELOG.md",
+          content:
+            "# Changelog\n\n## 0.2.0\n\n- Five new functions, and a command line.\n- capitalize takes empty text.\n",
+        },
+      },
       { commit: { message: "Release 0.2.0" } },
       { usage: { inputTokens: 800, outputTokens: 180, costUsd: 0.004 } },
       { say: "Ready to publish." },
