@@ -42,15 +42,15 @@ async function attempt(name: string, look: () => Promise<Check>): Promise<Check>
 }
 
 async function checkDaemon(): Promise<Check[]> {
-  let cacheDirectory: string | null = null;
+  const places: string[] = [];
   const daemon = await attempt("daemon", async () => {
     const status = (await (await openDaemonApi()).request("GET", "/status")) as DaemonStatus;
-    ({ cacheDirectory } = status);
+    places.push(status.cacheDirectory);
     const detail = `pid ${status.pid}, http://127.0.0.1:${status.port}, ${formatBytes(status.memoryBytes)}`;
     return { name: "daemon", state: "ok", detail };
   });
-  if (cacheDirectory === null) return [daemon];
-  const place = cacheDirectory;
+  const [place] = places;
+  if (place === undefined) return [daemon];
   const workspaces = await attempt("workspaces", async () => {
     const answer = await (await openDaemonApi()).request("GET", "/workspaces");
     const { backend, skipped } = answer as {

@@ -63,7 +63,7 @@ interface FunctionPlan {
 
 function functionTask(plan: FunctionPlan): DemoTask {
   const source = `/** ${plan.doc} */\nexport function ${plan.name}${plan.body}`;
-  const test = `import assert from "node:assert/strict";\nimport { test } from "node:test";\nimport { ${plan.name} } from "../src/${plan.file}.js";\n\ntest("${plan.call}", () => {\n  assert.deepEqual(${plan.call}, ${plan.result});\n});\n`;
+  const test = `import assert from "node:assert/strict";\nimport { test } from "node:test";\nimport { ${plan.name} } from "../src/${plan.file}.js";\n\ntest(${JSON.stringify(plan.call)}, () => {\n  assert.deepEqual(${plan.call}, ${plan.result});\n});\n`;
   return {
     key: plan.key,
     title: `Add ${plan.name}`,

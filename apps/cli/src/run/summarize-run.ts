@@ -1,4 +1,4 @@
-import type { Run, Task } from "@canopy/protocol";
+import type { Attempt, Change, Run, Task } from "@canopy/protocol";
 import { formatCost, formatDuration, sanitizeLine } from "../output/format.ts";
 import type { RunState } from "./run-state.ts";
 
@@ -36,30 +36,35 @@ function touchedTasks(state: RunState, run: Run): Task[] {
   return [...ids].map((id) => state.tasks.get(id)).filter((task) => task !== undefined);
 }
 
+type Group = "landed" | "unchanged" | "failed" | "conflicted";
+
+function judgeTask(
+  state: RunState,
+  run: Run,
+  task: Task,
+): { readonly group: Group; readonly detail: string } {
+  const ofTask = (item: Attempt | Change): boolean => item.taskId === task.taskId && item.runId === run.runId;
+  const change = [...state.changes.values()].findLast((item) => ofTask(item));
+  const attempt = [...state.attempts.values()].findLast((item) => ofTask(item));
+  if (change?.state === "landed") return { group: "landed", detail: change.landedCommit ?? "" };
+  if (change?.state === "conflicted") {
+    return {
+      group: "conflicted",
+      detail: change.conflicts.map((file) => `${file.path} (${file.kind})`).join(", "),
+    };
+  }
+  if (task.status === "closed") return { group: "unchanged", detail: task.closeReason ?? "" };
+  const detail = change?.reason ?? attempt?.failure?.message ?? attempt?.state ?? "not finished";
+  return { group: "failed", detail };
+}
+
 /** Puts together what became of every task of a run. `why` says why an open task did not run. */
 export function summarizeRun(state: RunState, run: Run, why: ReadonlyMap<string, string>): RunSummary {
-  const landed: TaskOutcome[] = [];
-  const unchanged: TaskOutcome[] = [];
-  const failed: TaskOutcome[] = [];
-  const conflicted: TaskOutcome[] = [];
+  const groups: Record<Group, TaskOutcome[]> = { landed: [], unchanged: [], failed: [], conflicted: [] };
   const touched = touchedTasks(state, run).sort((left, right) => left.number - right.number);
   for (const task of touched) {
-    const change = [...state.changes.values()].findLast(
-      (item) => item.taskId === task.taskId && item.runId === run.runId,
-    );
-    const attempt = [...state.attempts.values()].findLast(
-      (item) => item.taskId === task.taskId && item.runId === run.runId,
-    );
-    if (change?.state === "landed") landed.push(outcome(task, change.landedCommit ?? ""));
-    else if (change?.state === "conflicted") {
-      conflicted.push(
-        outcome(task, change.conflicts.map((file) => `${file.path} (${file.kind})`).join(", ")),
-      );
-    } else if (task.status === "closed") unchanged.push(outcome(task, task.closeReason ?? ""));
-    else
-      failed.push(
-        outcome(task, change?.reason ?? attempt?.failure?.message ?? attempt?.state ?? "not finished"),
-      );
+    const { group, detail } = judgeTask(state, run, task);
+    groups[group].push(outcome(task, detail));
   }
   const touchedIds = new Set<string>(touched.map((task) => task.taskId));
   const left = [...why]
@@ -70,14 +75,11 @@ export function summarizeRun(state: RunState, run: Run, why: ReadonlyMap<string,
     });
   return {
     run,
-    ok: run.state === "completed" && failed.length === 0 && conflicted.length === 0 && left.length === 0,
+    ok: run.state === "completed" && groups.failed.length + groups.conflicted.length + left.length === 0,
     durationMs: (run.finishedAtMs ?? Date.now()) - run.startedAtMs,
     costUsd: run.totals.usage.costUsd,
     integrationBranch: run.integrationRef.replace("refs/heads/", ""),
-    landed,
-    unchanged,
-    failed,
-    conflicted,
+    ...groups,
     left,
   };
 }

@@ -63,6 +63,7 @@ class EventFeed {
   readonly #encoder = new TextEncoder();
   #cursor = 0;
   #isOver = false;
+  #isCatchingUp = false;
 
   constructor(options: EventStreamOptions, controller: ReadableStreamDefaultController<Uint8Array>) {
     this.#options = options;
@@ -103,6 +104,9 @@ class EventFeed {
   }
 
   #catchUp(): void {
+    // Handing a chunk over may ask for more at once; the loop below is the one that goes on.
+    if (this.#isCatchingUp) return;
+    this.#isCatchingUp = true;
     const { room } = this.#options;
     while (!this.#isOver && this.#cursor < room.lastSeq && (this.#controller.desiredSize ?? 0) > 0) {
       for (const event of room.eventsAfter(this.#cursor, PAGE)) {
@@ -110,6 +114,7 @@ class EventFeed {
         this.#send(eventText(event));
       }
     }
+    this.#isCatchingUp = false;
   }
 
   #sendLive(message: LiveMessage): void {
