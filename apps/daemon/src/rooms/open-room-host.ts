@@ -10,9 +10,7 @@ import {
   nodeRoom,
   projectRoom,
   pumpLink,
-  selectLinkCursor,
   selectProject,
-  writeLinkCursor,
 } from "@canopy/core";
 import { openNodeStorage } from "@canopy/store";
 import { HostedRoom } from "./hosted-room.ts";
@@ -123,8 +121,8 @@ class SqliteRoomHost implements NodeRoomHost {
       const projectId = address.slice("project/".length);
       const link = createSessionLink((featureId) => featureRoomAddress(projectId, featureId));
       const ports: LinkPorts = {
-        readCursor: (name) => selectLinkCursor(storage.sql, name),
-        writeCursor: (name, seq) => storage.transaction(() => writeLinkCursor(storage.sql, name, seq)),
+        readCursor: (name) => room.readLinkCursor(name),
+        writeCursor: (name, seq) => room.writeLinkCursor(name, seq),
         eventsAfter: (seq, limit) => room.eventsAfter(seq, limit),
         deliver: async (linked) => {
           this.room(linked.room)?.submit({ key: linked.key, actor: linked.actor, command: linked.command });
