@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -55,6 +55,8 @@ export async function mountTemporaryOverlay(root: string): Promise<TemporaryOver
     async [Symbol.asyncDispose](): Promise<void> {
       holder.stdin.end();
       await exited;
+      // The kernel leaves it closed to everybody, which an ordinary user could then not remove.
+      await chmod(join(root, "work", "work"), 0o700).catch(() => undefined);
     },
   };
 }
