@@ -78,8 +78,11 @@ async function mountOn(fixture: TemporaryRepository, base: string, name: string)
   return { base, overlay, capture };
 }
 
-// With the index of the base, whose cached times are all in the past: `git add` reads what changed and nothing else.
+// With the index of the base, whose cached times are all in the past: `git add` reads what changed and nothing else. Files
+// that were only touched lose their cached times, for git tells such a touch from none only when a second has passed.
 const ADD_ALL = `export GIT_INDEX_FILE="$PWD/../fuzz-index"; cp ../lower/.git/index "$GIT_INDEX_FILE"
+(cd ../upper && find . -path ./.git -prune -o -type f -print0) | sed -z 's,^[.]/,,' |
+  xargs -0 -r git --literal-pathspecs ls-files -s -z -- | git update-index -z --index-info
 git add -A 2>/dev/null; git write-tree; rm -f "$GIT_INDEX_FILE"`;
 
 test("a workspace in which nothing was done is the base", async () => {
