@@ -1,2 +1,36 @@
-/** Filled by this package's first slice. */
-export const PACKAGE = "@canopy/git";
+export { readRepositoryIdentity, requireBranch, requireWritable } from "./repository-identity.ts";
+export type { RepositoryIdentity } from "./repository-identity.ts";
+export { Repository, openRepository } from "./repository.ts";
+export type { RepositoryLocation } from "./repository.ts";
+export type { CheckoutSettings, Person } from "./checkout-settings.ts";
+export type { ObjectFormat } from "./git-object.ts";
+export { createGitEnvironment } from "./run-git.ts";
+export { advanceCheckout, materializeCommit, primeCheckout } from "./materialize-commit.ts";
+export type { AdvanceOptions, MaterializeOptions } from "./materialize-commit.ts";
+export type { AgentCommit, Capture, ChangeKind, ChangedPath } from "./capture-result.ts";
+export { captureUpper } from "./capture-upper.ts";
+export type { CaptureUpperOptions } from "./capture-upper.ts";
+export { captureTree, listChanges } from "./capture-tree.ts";
+export type { CaptureTreeOptions } from "./capture-tree.ts";
+export { formatCommitMessage, writeCommit } from "./write-commit.ts";
+export type { CommitInput, Signature, Trailer } from "./write-commit.ts";
+export {
+  ATTEMPT_REF_PREFIX,
+  BASE_REF_PREFIX,
+  isAncestor,
+  listRefs,
+  listWorktrees,
+  readRef,
+  updateRefs,
+  worktreesWithBranch,
+} from "./refs.ts";
+export type { RefUpdate, RefValue, WorktreeInfo } from "./refs.ts";
+export { openMergeEngine } from "./merge-engine.ts";
+export type { MergeEngine, MergeRequest, Stack, StackedChange, StackedResult } from "./merge-engine.ts";
+export type { ConflictKind, ConflictStage, ConflictedFile, MergeResult } from "./merge-result.ts";
+export { deliverFastForward, describeBlocker, planDelivery } from "./plan-delivery.ts";
+export type { DeliveryBlocker, DeliveryPlan, DeliveryRequest, OngoingOperation } from "./plan-delivery.ts";
+export { syncBase } from "./sync-base.ts";
+export type { SyncBaseRequest, SyncBaseResult } from "./sync-base.ts";
+export { snapshotCheckout } from "./snapshot-checkout.ts";
+export type { CheckoutSnapshot } from "./snapshot-checkout.ts";
