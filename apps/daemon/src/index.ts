@@ -1,2 +1,5 @@
-/** Filled by this app's first slice. */
-export const PACKAGE = "@canopy/daemon";
+export { startDaemon } from "./start-daemon.ts";
+export type { Daemon, DaemonOptions } from "./start-daemon.ts";
+export { resolveDaemonPaths } from "./home/daemon-paths.ts";
+export type { DaemonPaths } from "./home/daemon-paths.ts";
+export { CONFIG_PATH, loadConfig, parseConfig } from "./config/load-config.ts";

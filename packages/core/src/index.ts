@@ -80,3 +80,4 @@ export type { NotRunningReason } from "./schedule/why-not-running.ts";
 export { DEFAULT_RETRY_RULES, decideRetry } from "./schedule/retry-policy.ts";
 export { selectJobs } from "./jobs/job-feature.ts";
 export { featureRoomAddress, projectRoomAddress } from "./rooms/room-address.ts";
+export { explainFilter } from "./schedule/task-filter.ts";

@@ -1,2 +1,12 @@
-/** Filled by this package's first slice. */
-export const PACKAGE = "@canopy/workspace";
+export { openWorkspaceStore } from "./open-workspace-store.ts";
+export type { WorkspaceStoreOptions } from "./open-workspace-store.ts";
+export type { CreateWorkspaceOptions, StaleWorkspace, WorkspaceStore } from "./workspace-store.ts";
+export type { Workspace } from "./workspace.ts";
+export type { CheckoutCommands, CheckoutSource } from "./layer-store.ts";
+export type { BringRequest, BroughtPath } from "./bring-along.ts";
+export type { EnvironmentRequest } from "./workspace-environment.ts";
+export type { WorkspaceProject } from "./workspace-layout.ts";
+export { BACKEND_NAMES } from "./workspace-metadata.ts";
+export type { BackendName } from "./workspace-metadata.ts";
+export { detectBackend } from "./detect-backend.ts";
+export type { BackendChoice } from "./detect-backend.ts";

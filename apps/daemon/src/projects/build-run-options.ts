@@ -1,0 +1,46 @@
+import type { ProjectConfig, RetryRule, RunOptions, RunRequest, TaskId } from "@canopy/protocol";
+import { runOptionsSchema } from "@canopy/protocol";
+
+/** What a request and the configuration make together. `agent` is what runs when neither names one. */
+export interface RunOptionsInput {
+  readonly request: RunRequest;
+  readonly config: ProjectConfig;
+  readonly baseBranch: string;
+  readonly taskIds: readonly TaskId[];
+}
+
+function retryRules(config: ProjectConfig): Record<string, RetryRule> {
+  return Object.fromEntries(
+    Object.entries(config.retries).map(([cause, rule]) => [
+      cause,
+      { limit: rule.limit, delayMs: rule.delay, maxDelayMs: rule.max_delay },
+    ]),
+  );
+}
+
+/** Fills a run's options: what the request says, else the configuration, else the documented default. 0 means 0. */
+export function buildRunOptions({ request, config, baseBranch, taskIds }: RunOptionsInput): RunOptions {
+  const { run, rules } = config;
+  return runOptionsSchema.parse({
+    concurrency: request.concurrency ?? run.concurrency,
+    agent: request.agent ?? run.agent ?? "scripted",
+    model: request.model ?? run.model ?? null,
+    maxRetries: request.maxRetries ?? run.max_retries,
+    timeoutMs: request.timeoutMs ?? run.timeout,
+    filter: {
+      maxPriority: request.maxPriority ?? rules.priority_max ?? null,
+      types: request.types ?? rules.types,
+      excludeTypes: [...rules.exclude_types, ...(request.excludeTypes ?? [])].filter(
+        (type) => request.types?.includes(type) !== true,
+      ),
+      labels: request.labels ?? rules.labels,
+      excludeLabels: [...rules.exclude_labels, ...(request.excludeLabels ?? [])],
+      assignee: request.assignee ?? rules.assignee ?? null,
+      taskIds: [...taskIds],
+    },
+    caps: { perType: rules.max_concurrent_per_type, perLabel: rules.max_concurrent_per_label },
+    watch: request.watch ?? false,
+    baseBranch,
+    retries: retryRules(config),
+  });
+}

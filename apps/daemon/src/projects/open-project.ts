@@ -1,0 +1,263 @@
+import { basename } from "node:path";
+import type {
+  Actor,
+  DeliverReport,
+  DeliverRequest,
+  Project,
+  ProjectConfig,
+  Run,
+  RunPlan,
+  RunRequest,
+  TaskId,
+} from "@canopy/protocol";
+import { CanopyError, REJECTION_ERROR_CODES, brandId, createId } from "@canopy/protocol";
+import { resolveAgent } from "@canopy/agents";
+import { explainFilter, integrationRefOf, projectRoomAddress, resolveTask, selectReadyTasks } from "@canopy/core";
+import type { Repository, RepositoryIdentity } from "@canopy/git";
+import {
+  deliverFastForward,
+  openMergeEngine,
+  openRepository,
+  planDelivery,
+  readRef,
+  readRepositoryIdentity,
+  requireBranch,
+  requireWritable,
+  syncBase,
+  worktreesWithBranch,
+} from "@canopy/git";
+import type { JobSource, Runner, RunnerLog } from "@canopy/runner";
+import { startRunner } from "@canopy/runner";
+import type { WorkspaceStore } from "@canopy/workspace";
+import { loadConfig } from "../config/load-config.ts";
+import type { HostedRoom } from "../rooms/hosted-room.ts";
+import type { NodeRoomHost } from "../rooms/open-room-host.ts";
+import { buildRunOptions } from "./build-run-options.ts";
+import { createJobSource } from "./create-job-source.ts";
+import { toReportBlocker } from "./describe-delivery.ts";
+
+/** What an open project needs of the daemon. */
+export interface ProjectContext {
+  readonly host: NodeRoomHost;
+  readonly workspacesFor: (config: ProjectConfig) => Promise<WorkspaceStore>;
+  /** Stays the same over restarts. */
+  readonly hostId: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: RunnerLog;
+}
+
+/** One repository in the hands of this daemon: its room, its object database, its runner. */
+export class OpenProject implements AsyncDisposable {
+  readonly project: Project;
+  readonly repository: Repository;
+  readonly source: JobSource;
+  readonly #context: ProjectContext;
+  #runner: Promise<Runner> | null = null;
+
+  private constructor(project: Project, repository: Repository, context: ProjectContext) {
+    this.project = project;
+    this.repository = repository;
+    this.#context = context;
+    this.source = createJobSource(context.host, project.projectId);
+  }
+
+  /** Registers the project of a repository, if it is new, and opens it. */
+  static register(identity: RepositoryIdentity, actor: Actor, context: ProjectContext): OpenProject {
+    const node = context.host.room("node");
+    if (node === undefined) throw new Error("broken invariant: there is a node room");
+    const project = {
+      projectId: identity.projectId,
+      name: basename(identity.worktreeRoot),
+      path: identity.worktreeRoot,
+      commonDirectory: identity.commonDir,
+    };
+    const answer = node.submit({
+      key: `register:${createId("command", Date.now(), Math.random())}`,
+      actor,
+      command: { type: "project.register", ...project },
+    });
+    if (answer.type === "rejection") throw new CanopyError("internal", answer.message);
+    return new OpenProject({ ...project, addedAtMs: Date.now() }, openRepository(identity), context);
+  }
+
+  /** Opens a project that this device knows already. Throws when its repository is gone. */
+  static async reopen(project: Project, context: ProjectContext): Promise<OpenProject> {
+    const identity = await readRepositoryIdentity(project.path);
+    if (identity.projectId !== project.projectId) {
+      throw new CanopyError("repository.not-found", `${project.path} is another repository now`);
+    }
+    return new OpenProject(project, openRepository(identity), context);
+  }
+
+  get room(): HostedRoom {
+    const room = this.#context.host.room(projectRoomAddress(this.project.projectId));
+    if (room === undefined) throw new Error(`broken invariant: project ${this.project.projectId} has a room`);
+    return room;
+  }
+
+  /** Starts the project's runner, once. It carries out every job of the room, whichever run it belongs to. */
+  async ensureRunner(): Promise<Runner> {
+    this.#runner ??= this.#startRunner().catch((error: unknown) => {
+      this.#runner = null;
+      throw error;
+    });
+    return await this.#runner;
+  }
+
+  /** Says which tasks a run would take, and why it would pass over the others. */
+  async planRun(request: RunRequest): Promise<RunPlan> {
+    const { options } = await this.#prepareRun(request);
+    const ready = this.room.read((sql) => selectReadyTasks(sql));
+    const judged = ready.map((task) => ({ task, reason: explainFilter(task, options.filter) }));
+    return {
+      agent: options.agent,
+      baseBranch: options.baseBranch,
+      integrationBranch: integrationRefOf(options.baseBranch).replace("refs/heads/", ""),
+      ready: judged.filter((item) => item.reason === null).map((item) => item.task),
+      passedOver: judged.flatMap(({ task, reason }) => (reason === null ? [] : [{ task, reason }])),
+    };
+  }
+
+  /** Checks everything that can be wrong before anything starts, takes the user's commits in, and starts a run. */
+  async startRun(request: RunRequest, actor: Actor): Promise<Run> {
+    const { options, identity } = await this.#prepareRun(request);
+    await requireWritable(identity);
+    await this.#syncIntegration(options.baseBranch, actor);
+    await this.ensureRunner();
+    const answer = this.room.submit({
+      key: `run:${createId("command", Date.now(), Math.random())}`,
+      actor,
+      command: { type: "run.start", options },
+    });
+    if (answer.type === "rejection") throw new CanopyError(REJECTION_ERROR_CODES[answer.code], answer.message);
+    return parseRun(answer.result);
+  }
+
+  /** Brings landed work to the user's branch by a fast-forward, or says what stands in the way. */
+  async deliver(request: DeliverRequest): Promise<DeliverReport> {
+    const identity = await readRepositoryIdentity(request.path);
+    const branch = requireBranch(identity);
+    const integrationRef = integrationRefOf(branch);
+    const tip = await readRef(this.repository, integrationRef);
+    const from = await readRef(this.repository, `refs/heads/${branch}`);
+    const report: DeliverReport = {
+      state: "nothing-to-deliver",
+      branch,
+      integrationBranch: integrationRef.replace("refs/heads/", ""),
+      fromCommit: from,
+      toCommit: tip,
+      commitCount: 0,
+      blockers: [],
+      conflicts: [],
+    };
+    if (tip === null) return report;
+    const commitCount = await this.#countCommits(`refs/heads/${branch}`, tip);
+    if (commitCount === 0) return report;
+    const synced = request.dryRun ? null : await this.#syncForDelivery(branch);
+    if (synced?.state === "conflicted") {
+      return { ...report, state: "blocked", commitCount, conflicts: synced.files.map(({ path, kind }) => ({ path, kind })) };
+    }
+    const plan = await planDelivery(this.repository, { integrationRef, branch });
+    if (plan.state === "up-to-date") return report;
+    const toCommit = synced?.tip ?? tip;
+    if (plan.state === "blocked") {
+      return { ...report, state: "blocked", toCommit, commitCount, blockers: plan.blockers.map((item) => toReportBlocker(item)) };
+    }
+    if (request.dryRun) return { ...report, state: "ready", commitCount };
+    await deliverFastForward(this.repository, { integrationRef, branch });
+    return { ...report, state: "delivered", toCommit, commitCount };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const runner = await this.#runner?.catch(() => null);
+    await runner?.stop();
+    await this.repository[Symbol.asyncDispose]();
+  }
+
+  async #prepareRun(
+    request: RunRequest,
+  ): Promise<{ readonly options: Run["options"]; readonly identity: RepositoryIdentity }> {
+    const identity = await readRepositoryIdentity(request.path);
+    const baseBranch = requireBranch(identity);
+    if (baseBranch.startsWith("canopy/")) {
+      throw new CanopyError("repository.branch-checked-out", `${baseBranch} is checked out, and Canopy lands work on it`, {
+        hint: `check out ${baseBranch.slice("canopy/".length)} or another branch of your own`,
+      });
+    }
+    const config = await loadConfig(identity.worktreeRoot);
+    const taskIds = (request.tasks ?? []).map((reference) => this.#findTask(reference));
+    const options = buildRunOptions({ request, config, baseBranch, taskIds });
+    resolveAgent(options.agent, config.agents, identity.worktreeRoot);
+    return { options, identity };
+  }
+
+  #findTask(reference: string): TaskId {
+    const resolved = this.room.read((sql) => resolveTask(sql, reference));
+    if (resolved.type === "task") return resolved.task.taskId;
+    throw new CanopyError(REJECTION_ERROR_CODES[resolved.code], resolved.message);
+  }
+
+  async #syncIntegration(baseBranch: string, actor: Actor): Promise<void> {
+    const integrationRef = integrationRefOf(baseBranch);
+    const branch = integrationRef.replace("refs/heads/", "");
+    const [worktree] = await worktreesWithBranch(this.repository, branch);
+    if (worktree !== undefined) {
+      throw new CanopyError("repository.branch-checked-out", `${branch} is checked out in ${worktree}`, {
+        hint: "check out another branch there: Canopy lands work on it",
+      });
+    }
+    const person = (await this.repository.readSettings()).person ?? { name: actor.id, email: `${actor.id}@canopy.invalid` };
+    const synced = await syncBase(this.repository, {
+      integrationRef,
+      branch: baseBranch,
+      author: { ...person, atMs: Date.now() },
+    });
+    if (synced.state !== "conflicted") return;
+    const files = synced.files.map((file) => file.path).join(", ");
+    throw new CanopyError("conflict", `your commits on ${baseBranch} conflict with landed work on ${branch} in: ${files}`, {
+      hint: `merge ${branch} into ${baseBranch} yourself, then start the run again`,
+    });
+  }
+
+  async #syncForDelivery(branch: string): Promise<Awaited<ReturnType<typeof syncBase>>> {
+    const person = (await this.repository.readSettings()).person ?? { name: "canopy", email: "canopy@canopy.invalid" };
+    return await syncBase(this.repository, {
+      integrationRef: integrationRefOf(branch),
+      branch,
+      author: { ...person, atMs: Date.now() },
+    });
+  }
+
+  async #countCommits(from: string, to: string): Promise<number> {
+    const output = await this.repository.git(["rev-list", "--count", `${from}..${to}`]);
+    return Number(output.stdout.toString("utf8").trim());
+  }
+
+  async #startRunner(): Promise<Runner> {
+    const { repository, project, source } = this;
+    const { environment, log, hostId, workspacesFor } = this.#context;
+    const readConfig = async (): Promise<ProjectConfig> => await loadConfig(project.path);
+    return await startRunner({
+      runnerId: brandId("runner", createId("runner", Date.now(), Math.random())),
+      hostId,
+      source,
+      repository,
+      engine: openMergeEngine(repository),
+      workspaces: await workspacesFor(await readConfig()),
+      project: { projectId: project.projectId, name: project.name },
+      checkout: project.path,
+      readConfig,
+      readPerson: async () => {
+        repository.refreshSettings();
+        return (await repository.readSettings()).person;
+      },
+      environment,
+      log,
+      now: () => Date.now(),
+    });
+  }
+}
+
+function parseRun(result: unknown): Run {
+  return Reflect.get(result as object, "run") as Run;
+}

@@ -1,0 +1,96 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { AttemptJob, Json, ProjectConfig } from "@canopy/protocol";
+import { CanopyError } from "@canopy/protocol";
+import type { Repository } from "@canopy/git";
+import {
+  BASE_REF_PREFIX,
+  advanceCheckout,
+  createGitEnvironment,
+  materializeCommit,
+  primeCheckout,
+  readRef,
+  updateRefs,
+} from "@canopy/git";
+import type { BringRequest, Workspace, WorkspaceStore } from "@canopy/workspace";
+
+/** What prepareWorkspace needs. */
+export interface WorkspacePlan {
+  readonly repository: Repository;
+  readonly workspaces: WorkspaceStore;
+  readonly project: { readonly projectId: string; readonly name: string };
+  /** The user's checkout, from which ignored but needed files are brought. */
+  readonly checkout: string;
+  readonly config: ProjectConfig["workspace"];
+  readonly job: AttemptJob;
+  readonly signal: AbortSignal;
+}
+
+/** What is written beside a workspace, so that its work can be captured after a crash. Versioned. */
+export interface WorkspaceNote {
+  readonly version: 1;
+  readonly attemptId: AttemptJob["attemptId"];
+  readonly taskId: AttemptJob["taskId"];
+  readonly sessionId: AttemptJob["sessionId"];
+  readonly title: string;
+  readonly agent: string;
+  readonly model: string | null;
+  readonly askedBy: string;
+}
+
+function createNote(job: AttemptJob): WorkspaceNote {
+  const { attemptId, taskId, sessionId, title, agent, model, askedBy } = job;
+  return { version: 1, attemptId, taskId, sessionId, title, agent, model, askedBy };
+}
+
+async function readBase(repository: Repository, job: AttemptJob): Promise<string> {
+  const tip =
+    (await readRef(repository, job.integrationRef)) ?? (await readRef(repository, `refs/heads/${job.baseBranch}`));
+  if (tip !== null) return tip;
+  throw new CanopyError("workspace.failed", `neither ${job.integrationRef} nor branch ${job.baseBranch} exists`);
+}
+
+async function sortBring(checkout: string, paths: readonly string[]): Promise<BringRequest> {
+  const files: string[] = [];
+  const directories: string[] = [];
+  for (const path of paths) {
+    const info = await stat(join(checkout, path)).catch(() => null);
+    if (info?.isDirectory() === true) directories.push(path);
+    else if (info?.isFile() === true) files.push(path);
+  }
+  return { from: checkout, files, directories };
+}
+
+/**
+ * Makes the workspace of an attempt at the integration branch's tip. The base commit is recorded and kept alive, so the
+ * agent's view never changes under it. Throws `workspace.failed`, `disk.full`, `cancelled`.
+ */
+export async function prepareWorkspace(plan: WorkspacePlan): Promise<Workspace> {
+  const { repository, job, config } = plan;
+  const commit = await readBase(repository, job);
+  await updateRefs(repository, [{ ref: `${BASE_REF_PREFIX}${commit}`, newCommit: commit }]);
+  const env = createGitEnvironment();
+  return await plan.workspaces.createWorkspace({
+    workspaceId: job.attemptId,
+    project: plan.project,
+    source: {
+      commit,
+      populate: async (directory, signal) => {
+        await materializeCommit(repository, {
+          commit,
+          directory,
+          branch: job.baseBranch,
+          ...(signal === undefined ? {} : { signal }),
+        });
+      },
+      advance: (from) => ({ commands: advanceCheckout({ from, to: commit, branch: job.baseBranch }), env }),
+      prime: { commands: [primeCheckout()], env },
+    },
+    bring: await sortBring(plan.checkout, config.bring),
+    ...(config.setup === undefined ? {} : { setupCommand: config.setup }),
+    portCount: config.ports,
+    environment: { inherit: config.env },
+    metadata: { ...createNote(job) } satisfies Json,
+    signal: config.setup === undefined ? plan.signal : AbortSignal.any([plan.signal, AbortSignal.timeout(config.setup_timeout)]),
+  });
+}

@@ -1,0 +1,155 @@
+import type { AttemptJob, AttemptResult, Capture, Failure, ProjectConfig } from "@canopy/protocol";
+import { ZERO_USAGE } from "@canopy/protocol";
+import { resolveAgent } from "@canopy/agents";
+import type { Person, Repository } from "@canopy/git";
+import type { Workspace, WorkspaceStore } from "@canopy/workspace";
+import type { JobSource } from "../job-source.ts";
+import type { Lease } from "../landing/land-changes.ts";
+import type { RunnerLog } from "../runner-log.ts";
+import { captureWorkspace } from "./capture-workspace.ts";
+import { failureOfException } from "./failure-of.ts";
+import { keepAttempt } from "./keep-attempt.ts";
+import { prepareWorkspace } from "./prepare-workspace.ts";
+import type { AgentOutcome } from "./run-agent.ts";
+import { runAgent } from "./run-agent.ts";
+
+/** What running an attempt needs. */
+export interface AttemptContext {
+  readonly source: JobSource;
+  readonly repository: Repository;
+  readonly workspaces: WorkspaceStore;
+  readonly project: { readonly projectId: string; readonly name: string };
+  readonly checkout: string;
+  readonly config: ProjectConfig;
+  readonly person: Person | null;
+  /** The user's environment, from which only named variables are taken. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: RunnerLog;
+  readonly now: () => number;
+}
+
+/** Why an attempt was ended early. */
+export type CancelReason = "kill" | "stop";
+
+interface Ending {
+  readonly outcome: AttemptResult["outcome"];
+  readonly failure: Failure | null;
+}
+
+function namedEnvironment(context: AttemptContext, names: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of names) {
+    const value = context.environment[name];
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
+
+function timeoutFailure(timeoutMs: number): Failure {
+  return {
+    cause: "timeout",
+    message: `it did not finish within ${Math.round(timeoutMs / 1000)} s`,
+    agentError: "timeout",
+    retryAfterMs: null,
+  };
+}
+
+/** What the end of the agent's turn means for the attempt. */
+function judge(outcome: AgentOutcome, hasChanges: boolean): Ending {
+  if (outcome.failure !== null) return { outcome: "failed", failure: outcome.failure };
+  if (outcome.reason === "end_turn") return { outcome: hasChanges ? "succeeded" : "unchanged", failure: null };
+  return {
+    outcome: "failed",
+    failure: {
+      cause: "crash",
+      message: `the agent stopped early: ${outcome.reason}`,
+      agentError: outcome.reason === "refusal" ? "refusal" : "unknown",
+      retryAfterMs: null,
+    },
+  };
+}
+
+/** What an early end means: a person's kill, the end of the run, or the end of its time. */
+function judgeAbort(signal: AbortSignal, timeout: AbortSignal, timeoutMs: number): Ending | null {
+  if (signal.aborted) return { outcome: signal.reason === "kill" ? "killed" : "interrupted", failure: null };
+  if (timeout.aborted) return { outcome: "failed", failure: timeoutFailure(timeoutMs) };
+  return null;
+}
+
+/**
+ * Carries out one attempt: workspace, agent, capture; and reports how it ended. Whatever happens, what the agent did is
+ * kept under its ref before the workspace goes. `signal`'s reason is a CancelReason.
+ */
+export async function runAttempt(context: AttemptContext, lease: Lease, job: AttemptJob, signal: AbortSignal): Promise<void> {
+  const result = await carryOut(context, lease, job, signal);
+  const outcome = await context.source.submit(
+    { type: "attempt.finish", ...lease, result },
+    `finish:${lease.jobId}:${lease.fence}`,
+  );
+  if (outcome.type === "rejection") {
+    context.log.warn({ attemptId: job.attemptId, code: outcome.code }, "the room did not take an attempt's result");
+  }
+}
+
+async function carryOut(
+  context: AttemptContext,
+  lease: Lease,
+  job: AttemptJob,
+  signal: AbortSignal,
+): Promise<AttemptResult> {
+  const timeout = AbortSignal.timeout(job.timeoutMs);
+  const anySignal = AbortSignal.any([signal, timeout]);
+  let workspace: Workspace | null = null;
+  let ending: Ending | null = null;
+  let outcome: AgentOutcome | null = null;
+  try {
+    const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
+    workspace = await prepareWorkspace({ ...context, config: context.config.workspace, job, signal: anySignal });
+    await context.source.submit(
+      { type: "attempt.start", ...lease, baseCommit: workspace.commit, workspaceBackend: workspace.backend },
+      `start:${lease.jobId}:${lease.fence}`,
+    );
+    const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
+    outcome = await runAgent({ ...context, agent, workspace, job, environment, signal: anySignal });
+  } catch (error) {
+    ending = { outcome: "failed", failure: failureOfException(error) };
+  }
+  ending = judgeAbort(signal, timeout, job.timeoutMs) ?? ending;
+  const { kept, failure } = await keepWork(context, workspace, job);
+  // Work that could not be captured must not count as done; the workspace stays for a person to look into.
+  ending ??= failure === null && outcome !== null ? judge(outcome, kept !== null) : { outcome: "failed", failure };
+  return {
+    ...ending,
+    baseCommit: workspace?.commit ?? null,
+    capture: kept,
+    summary: outcome?.summary ?? "",
+    usage: outcome?.usage ?? ZERO_USAGE,
+  };
+}
+
+async function keepWork(
+  context: AttemptContext,
+  workspace: Workspace | null,
+  job: AttemptJob,
+): Promise<{ readonly kept: Capture | null; readonly failure: Failure | null }> {
+  if (workspace === null) return { kept: null, failure: null };
+  try {
+    await workspace.stopProcesses();
+    const capture = await captureWorkspace(context.repository, workspace);
+    const kept = await keepAttempt({
+      repository: context.repository,
+      label: job,
+      baseCommit: workspace.commit,
+      capture,
+      person: context.person,
+      policy: context.config.commits,
+      nowMs: context.now(),
+    });
+    await workspace.dispose();
+    return { kept, failure: null };
+  } catch (error) {
+    context.log.error({ attemptId: job.attemptId, error }, "an attempt's work could not be captured; its workspace is kept");
+    await workspace.keep().catch(() => undefined);
+    return { kept: null, failure: failureOfException(error) };
+  }
+}

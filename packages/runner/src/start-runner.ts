@@ -1,0 +1,167 @@
+import type { JobId, LeasedJob, ProjectConfig, RunnerId } from "@canopy/protocol";
+import type { MergeEngine, Person, Repository } from "@canopy/git";
+import type { WorkspaceStore } from "@canopy/workspace";
+import type { JobSource } from "./job-source.ts";
+import type { CancelReason } from "./attempts/run-attempt.ts";
+import { runAttempt } from "./attempts/run-attempt.ts";
+import type { Lease } from "./landing/land-changes.ts";
+import { landChanges, verifyLanding } from "./landing/land-changes.ts";
+import type { RunnerLog } from "./runner-log.ts";
+
+const HEARTBEAT_MS = 15_000;
+const LEASE_LIMIT = 64;
+
+/** What a runner of one project needs. */
+export interface RunnerOptions {
+  readonly runnerId: RunnerId;
+  /** Stays the same over restarts of one machine's daemon: a new runner of it ends what an earlier one had leased. */
+  readonly hostId: string;
+  readonly source: JobSource;
+  readonly repository: Repository;
+  readonly engine: MergeEngine;
+  readonly workspaces: WorkspaceStore;
+  readonly project: { readonly projectId: string; readonly name: string };
+  readonly checkout: string;
+  /** Read anew for every job, so that an edited configuration counts at once. Throws `config.invalid`. */
+  readonly readConfig: () => Promise<ProjectConfig>;
+  readonly readPerson: () => Promise<Person | null>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: RunnerLog;
+  readonly now: () => number;
+}
+
+/** A runner at work. */
+export interface Runner {
+  readonly activeCount: number;
+  /** Leases nothing more, ends what runs (its work is kept), and resolves when all is reported. */
+  stop(): Promise<void>;
+}
+
+function parseLeased(result: unknown): LeasedJob[] {
+  const jobs: unknown = typeof result === "object" && result !== null ? Reflect.get(result, "jobs") : null;
+  return Array.isArray(jobs) ? (jobs as LeasedJob[]) : [];
+}
+
+/** Registers a runner and carries out the project's jobs until it is stopped. */
+export async function startRunner(options: RunnerOptions): Promise<Runner> {
+  const { runnerId, hostId } = options;
+  options.source.heartbeat(runnerId);
+  await options.source.submit({ type: "runner.register", runnerId, hostId }, `register:${runnerId}`);
+  const runner = new JobRunner(options);
+  runner.begin();
+  return runner;
+}
+
+class JobRunner implements Runner {
+  readonly #options: RunnerOptions;
+  readonly #active = new Map<string, { readonly controller: AbortController; readonly done: Promise<void> }>();
+  readonly #ends: (() => void)[] = [];
+  #isStopping = false;
+  #leasing: Promise<void> | null = null;
+  #leaseAgain = false;
+  #leaseCount = 0;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  get activeCount(): number {
+    return this.#active.size;
+  }
+
+  begin(): void {
+    const { source, runnerId } = this.#options;
+    const heartbeat = setInterval(() => source.heartbeat(runnerId), HEARTBEAT_MS);
+    this.#ends.push(
+      () => clearInterval(heartbeat),
+      source.onWork(() => this.#lease()),
+      source.onCancel((jobId, how) => this.#active.get(jobId)?.controller.abort(how)),
+    );
+    this.#lease();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#leasing;
+    for (const { controller } of this.#active.values()) controller.abort("stop" satisfies CancelReason);
+    await Promise.all([...this.#active.values()].map((job) => job.done));
+    for (const end of this.#ends.splice(0)) end();
+  }
+
+  #lease(): void {
+    if (this.#isStopping) return;
+    if (this.#leasing !== null) {
+      this.#leaseAgain = true;
+      return;
+    }
+    this.#leasing = this.#leaseAll().finally(() => {
+      this.#leasing = null;
+    });
+  }
+
+  async #leaseAll(): Promise<void> {
+    const { source, runnerId, log } = this.#options;
+    do {
+      this.#leaseAgain = false;
+      this.#leaseCount += 1;
+      const outcome = await source.submit(
+        { type: "job.lease", runnerId, kinds: ["attempt", "land", "verify-landing"], limit: LEASE_LIMIT },
+        `lease:${runnerId}:${this.#leaseCount}`,
+      );
+      if (outcome.type === "rejection") {
+        log.error({ code: outcome.code }, "the room leases no jobs");
+        return;
+      }
+      for (const leased of parseLeased(outcome.result)) this.#begin(leased);
+    } while (this.#leaseAgain && !this.#isStopping);
+  }
+
+  #begin(leased: LeasedJob): void {
+    const { jobId } = leased.job;
+    const controller = new AbortController();
+    const done = this.#carryOut(leased, controller.signal)
+      .catch((error: unknown) => {
+        this.#options.log.error({ jobId, error }, "a job ended with an error nobody expected");
+      })
+      .finally(() => {
+        this.#active.delete(jobId);
+      });
+    this.#active.set(jobId, { controller, done });
+  }
+
+  async #carryOut({ job, payload }: LeasedJob, signal: AbortSignal): Promise<void> {
+    const lease: Lease & { readonly jobId: JobId } = { jobId: job.jobId, fence: job.fence };
+    const { options, person } = { options: this.#options, person: await this.#options.readPerson() };
+    const config = await this.#readConfigFor(lease, payload.kind === "attempt");
+    if (config === null) return;
+    if (payload.kind === "attempt") {
+      await runAttempt({ ...options, config, person }, lease, payload, signal);
+      return;
+    }
+    const context = { ...options, policy: config.commits, person };
+    if (payload.kind === "land") await landChanges(context, lease, payload);
+    else await verifyLanding(context, lease, payload);
+  }
+
+  /** A configuration that broke during a run fails the attempt with the reason; landing goes on when it is mended. */
+  async #readConfigFor(lease: Lease & { readonly jobId: JobId }, isAttempt: boolean): Promise<ProjectConfig | null> {
+    const { source, readConfig } = this.#options;
+    try {
+      return await readConfig();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (isAttempt) {
+        const failure = { cause: "configuration" as const, message, agentError: null, retryAfterMs: null };
+        const usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd: null };
+        const result = { outcome: "failed" as const, baseCommit: null, capture: null, failure, summary: "", usage };
+        await source.submit({ type: "attempt.finish", ...lease, result }, `finish:${lease.jobId}:${lease.fence}`);
+      } else {
+        await source.submit(
+          { type: "landing.fail", ...lease, reason: message, retry: true },
+          `fail:${lease.jobId}:${lease.fence}`,
+        );
+      }
+      return null;
+    }
+  }
+}

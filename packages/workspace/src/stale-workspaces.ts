@@ -1,0 +1,116 @@
+import { execFile } from "node:child_process";
+import { open, readFile, readdir, stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { isRunning, killMarked } from "./process-table.ts";
+import type { ProcessIdentity } from "./process-table.ts";
+import { readMetadata, writeMetadata } from "./workspace-metadata.ts";
+import type { WorkspaceMetadata } from "./workspace-metadata.ts";
+import { WORKSPACE_MARKER } from "./workspace-view.ts";
+
+const execute = promisify(execFile);
+
+/** A workspace of a dead owner that is now ours. */
+export interface TakenWorkspace {
+  readonly directory: string;
+  readonly metadata: WorkspaceMetadata;
+}
+
+const CLAIM_FILE = ".claim";
+
+function parseClaim(text: string): ProcessIdentity | null {
+  const [pid = "", startedAt = ""] = text.split(" ", 2);
+  return startedAt === "" ? null : { pid: Number(pid), startedAt };
+}
+
+/** Makes sure that of several recovering processes only one gets a workspace. */
+async function claim(directory: string, owner: ProcessIdentity): Promise<boolean> {
+  const path = join(directory, CLAIM_FILE);
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    try {
+      const file = await open(path, "wx");
+      await file.writeFile(`${owner.pid} ${owner.startedAt}`);
+      await file.close();
+      return true;
+    } catch {
+      const other = parseClaim(await readFile(path, "utf8").catch(() => ""));
+      if (other !== null && (await isRunning(other))) return false;
+      await unlink(path).catch(() => undefined);
+    }
+  }
+  return false;
+}
+
+/** Undoes the escapes of /proc/self/mountinfo, which writes a space as `\040`. */
+function unescapeMount(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_match, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
+
+/** Unmounts what is mounted below a folder here. Private mounts vanish by themselves; this is for anything else. */
+async function unmountBelow(directory: string): Promise<void> {
+  const table = await readFile("/proc/self/mountinfo", "utf8").catch(() => "");
+  const points = table.split("\n").map((line) => unescapeMount(line.split(" ")[4] ?? ""));
+  for (const point of points
+    .filter((each) => each === directory || each.startsWith(`${directory}/`))
+    .reverse()) {
+    await execute("umount", ["-l", point]).catch(() => undefined);
+  }
+}
+
+async function takeOne(directory: string, owner: ProcessIdentity): Promise<TakenWorkspace | null> {
+  const metadata = await readMetadata(directory);
+  if (metadata === null) return null;
+  if (metadata.state !== "kept" && (await isRunning(metadata.owner))) return null;
+  if (!(await claim(directory, owner))) return null;
+  try {
+    const current = await readMetadata(directory);
+    if (current === null || (current.state !== "kept" && (await isRunning(current.owner)))) return null;
+    await killMarked(`${WORKSPACE_MARKER}=${current.workspaceId}`);
+    await unmountBelow(directory);
+    // From here on it has a living owner, so nobody else takes it.
+    const state = current.state === "kept" ? "ready" : current.state;
+    await writeMetadata(directory, { ...current, owner, state });
+    return { directory, metadata: current };
+  } finally {
+    await unlink(join(directory, CLAIM_FILE)).catch(() => undefined);
+  }
+}
+
+async function readAll(workspacesDirectory: string): Promise<string[]> {
+  const names = await readdir(workspacesDirectory).catch(() => []);
+  return names.filter((name) => !name.startsWith(".")).map((name) => join(workspacesDirectory, name));
+}
+
+const ABANDONED_AFTER_MS = 60_000;
+
+/** Folders with one of these beginnings that nobody has touched for a minute: what a crash left half-made. */
+export async function listAbandoned(directory: string, beginning: string): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []);
+  const paths = names.filter((name) => name.startsWith(beginning)).map((name) => join(directory, name));
+  const infos = await Promise.all(paths.map((path) => stat(path).catch(() => null)));
+  const oldest = Date.now() - ABANDONED_AFTER_MS;
+  return paths.filter((_path, index) => (infos[index]?.mtimeMs ?? Date.now()) < oldest);
+}
+
+/** Takes over every workspace whose owner no longer runs and every kept one, and kills what still runs in it. */
+export async function takeOver(
+  workspacesDirectory: string,
+  owner: ProcessIdentity,
+): Promise<TakenWorkspace[]> {
+  const taken: TakenWorkspace[] = [];
+  for (const directory of await readAll(workspacesDirectory)) {
+    const one = await takeOne(directory, owner);
+    if (one !== null) taken.push(one);
+  }
+  return taken.sort((left, right) => left.metadata.createdAtMs - right.metadata.createdAtMs);
+}
+
+/** The names of the layers that any workspace of a project stands on, whoever owns it. */
+export async function listUsedLayers(workspacesDirectory: string, projectId: string): Promise<Set<string>> {
+  const all = await Promise.all(
+    (await readAll(workspacesDirectory)).map((directory) => readMetadata(directory)),
+  );
+  return new Set(all.flatMap((metadata) => (metadata?.projectId === projectId ? metadata.layers : [])));
+}

@@ -1,0 +1,40 @@
+import type { WorkspaceLayout } from "./workspace-layout.ts";
+
+const ALWAYS_INHERITED = new Set(["PATH", "LANG", "TERM", "TZ"]);
+
+/** What goes into a workspace's environment beside the fixed allow-list. */
+export interface EnvironmentRequest {
+  /** Names of variables to take over from this process. */
+  readonly inherit?: readonly string[];
+  /** Variables to set; they win over everything else. */
+  readonly set?: Readonly<Record<string, string>>;
+}
+
+function isInherited(name: string, request: EnvironmentRequest): boolean {
+  return ALWAYS_INHERITED.has(name) || name.startsWith("LC_") || request.inherit?.includes(name) === true;
+}
+
+/**
+ * The environment of a workspace's processes: PATH, LANG, LC_*, TERM and TZ of this process and what the caller names,
+ * nothing else; private HOME and TMPDIR; `CANOPY_WORKSPACE`, `CANOPY_ATTEMPT`, and with ports `CANOPY_PORT` (the first) and
+ * `CANOPY_PORTS` (all, with commas).
+ */
+export function createWorkspaceEnvironment(
+  layout: WorkspaceLayout,
+  ports: readonly number[],
+  request: EnvironmentRequest = {},
+): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && isInherited(name, request)) environment[name] = value;
+  }
+  environment["HOME"] = layout.homeDirectory;
+  for (const name of ["TMPDIR", "TMP", "TEMP"]) environment[name] = layout.tmpDirectory;
+  environment["CANOPY_WORKSPACE"] = layout.path;
+  environment["CANOPY_ATTEMPT"] = layout.workspaceId;
+  if (ports[0] !== undefined) {
+    environment["CANOPY_PORT"] = String(ports[0]);
+    environment["CANOPY_PORTS"] = ports.join(",");
+  }
+  return { ...environment, ...request.set };
+}
