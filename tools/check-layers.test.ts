@@ -47,6 +47,17 @@ test("every kind of forbidden import is named with its file", () => {
   ]);
 });
 
+test("what needs Node has an entry point of its own, which the rest does not import", () => {
+  using fixture = makeFixture({
+    "packages/server/src/node/listen.ts": line("node:http") + line("../create-server.ts"),
+    "packages/server/src/create-server.ts": line("./node/listen.ts"),
+    "packages/server/src/create-server.test.ts": line("./node/listen.ts"),
+  });
+  expect(checkLayers(fixture.root)).toEqual([
+    "packages/server/src/create-server.ts: ./node/listen.ts would need Node wherever this runs",
+  ]);
+});
+
 test("names that say nothing, long files and export * are breaches", () => {
   using fixture = makeFixture({
     "packages/core/src/index.ts": 'export * from "./a.ts";\n',

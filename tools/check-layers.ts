@@ -66,6 +66,17 @@ function checkOwnPackage(specifier: string, context: ImportContext): string | nu
   return null;
 }
 
+/** Code below `src/node/` has an entry point of its own (`@canopy/NAME/node`), so the rest still runs anywhere. */
+function isNodeEntry(path: string): boolean {
+  return /^packages\/[^/]+\/src\/node\//.test(path);
+}
+
+function checkRelative(target: string, specifier: string, context: ImportContext): string | null {
+  if (!target.startsWith(`${context.folder}/`)) return `${specifier} leaves the package`;
+  const isNeutral = !context.layer.mayUseNode && !isNodeEntry(context.file) && !isTestFile(context.file);
+  return isNeutral && isNodeEntry(target) ? `${specifier} would need Node wherever this runs` : null;
+}
+
 function checkExternal(name: string, context: ImportContext): string | null {
   const { folder, layer } = context;
   if (isTestFile(context.file) || layer.isDevelopmentOnly === true)
@@ -77,12 +88,11 @@ function checkExternal(name: string, context: ImportContext): string | null {
 function checkImport(specifier: string, context: ImportContext): string | null {
   const isTest = isTestFile(context.file);
   if (specifier.startsWith(".")) {
-    const target = posix.join(dirname(context.file), specifier);
-    return target.startsWith(`${context.folder}/`) ? null : `${specifier} leaves the package`;
+    return checkRelative(posix.join(dirname(context.file), specifier), specifier, context);
   }
   if (specifier.startsWith("node:") || BUILT_IN.has(specifier)) {
     if (!specifier.startsWith("node:")) return `write node:${specifier}`;
-    return isTest || context.layer.mayUseNode
+    return isTest || context.layer.mayUseNode || isNodeEntry(context.file)
       ? null
       : `${context.folder} runs without Node, so no ${specifier}`;
   }

@@ -5,7 +5,10 @@ import { startDaemon } from "./start-daemon.ts";
 /** The daemon's port when nothing else is said. */
 const DEFAULT_PORT = 7770;
 
-function readPort(args: readonly string[], environment: Readonly<Record<string, string | undefined>>): number {
+function readPort(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): number {
   const flag = args.indexOf("--port");
   const text = flag === -1 ? environment["CANOPY_PORT"] : args[flag + 1];
   if (text === undefined || text === "") return DEFAULT_PORT;

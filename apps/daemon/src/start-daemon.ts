@@ -43,7 +43,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const host = stack.use(
     openRoomHost({
       roomsDir: paths.roomsDir,
-      onBroken: (address, error) => log.error({ address, error }, "a room broke an invariant and has stopped"),
+      onBroken: (address, error) =>
+        log.error({ address, error }, "a room broke an invariant and has stopped"),
     }),
   );
   const hub = stack.use(
@@ -58,13 +59,18 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   let stopping: Promise<void> | null = null;
   let boundPort = options.port;
   const stopped = Promise.withResolvers<void>();
-  const ports = createPorts({ host, hub, log, paths, token: readOrCreateToken(paths.tokenPath), startedAtMs }, () => ({
-    port: boundPort,
-    stop: () => {
-      void stop();
-    },
-  }));
-  const listening = stack.use(await listen({ server: createServer(ports), port: options.port, socketPath: paths.socketPath }));
+  const ports = createPorts(
+    { host, hub, log, paths, token: readOrCreateToken(paths.tokenPath), startedAtMs },
+    () => ({
+      port: boundPort,
+      stop: () => {
+        void stop();
+      },
+    }),
+  );
+  const listening = stack.use(
+    await listen({ server: createServer(ports), port: options.port, socketPath: paths.socketPath }),
+  );
   boundPort = listening.port;
   writeInfo(paths, boundPort, startedAtMs);
   stack.defer(() => {
@@ -100,7 +106,10 @@ interface PortParts {
   readonly startedAtMs: number;
 }
 
-function createPorts(parts: PortParts, late: () => { readonly port: number; readonly stop: () => void }): ServerPorts {
+function createPorts(
+  parts: PortParts,
+  late: () => { readonly port: number; readonly stop: () => void },
+): ServerPorts {
   const { host, hub, paths, startedAtMs } = parts;
   const defaultActor: Actor = { kind: "person", id: userInfo().username };
   return {
@@ -117,7 +126,8 @@ function createPorts(parts: PortParts, late: () => { readonly port: number; read
       return host.room("node")?.read((sql) => selectProject(sql, project.projectId)) ?? project;
     },
     planRun: async (projectId, request) => await (await hub.openById(projectId)).planRun(request),
-    startRun: async (projectId, request, actor) => await (await hub.openById(projectId)).startRun(request, actor),
+    startRun: async (projectId, request, actor) =>
+      await (await hub.openById(projectId)).startRun(request, actor),
     deliver: async (projectId, request) => await (await hub.openById(projectId)).deliver(request),
     // After the answer is on its way.
     stop: () => setImmediate(() => late().stop()),

@@ -54,7 +54,10 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
 
 class JobRunner implements Runner {
   readonly #options: RunnerOptions;
-  readonly #active = new Map<string, { readonly controller: AbortController; readonly done: Promise<void> }>();
+  readonly #active = new Map<
+    string,
+    { readonly controller: AbortController; readonly done: Promise<void> }
+  >();
   readonly #ends: (() => void)[] = [];
   #isStopping = false;
   #leasing: Promise<void> | null = null;
@@ -144,7 +147,10 @@ class JobRunner implements Runner {
   }
 
   /** A configuration that broke during a run fails the attempt with the reason; landing goes on when it is mended. */
-  async #readConfigFor(lease: Lease & { readonly jobId: JobId }, isAttempt: boolean): Promise<ProjectConfig | null> {
+  async #readConfigFor(
+    lease: Lease & { readonly jobId: JobId },
+    isAttempt: boolean,
+  ): Promise<ProjectConfig | null> {
     const { source, readConfig } = this.#options;
     try {
       return await readConfig();
@@ -152,9 +158,25 @@ class JobRunner implements Runner {
       const message = error instanceof Error ? error.message : String(error);
       if (isAttempt) {
         const failure = { cause: "configuration" as const, message, agentError: null, retryAfterMs: null };
-        const usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd: null };
-        const result = { outcome: "failed" as const, baseCommit: null, capture: null, failure, summary: "", usage };
-        await source.submit({ type: "attempt.finish", ...lease, result }, `finish:${lease.jobId}:${lease.fence}`);
+        const usage = {
+          inputTokens: 0,
+          outputTokens: 0,
+          cacheReadTokens: 0,
+          cacheWriteTokens: 0,
+          costUsd: null,
+        };
+        const result = {
+          outcome: "failed" as const,
+          baseCommit: null,
+          capture: null,
+          failure,
+          summary: "",
+          usage,
+        };
+        await source.submit(
+          { type: "attempt.finish", ...lease, result },
+          `finish:${lease.jobId}:${lease.fence}`,
+        );
       } else {
         await source.submit(
           { type: "landing.fail", ...lease, reason: message, retry: true },

@@ -20,7 +20,8 @@ export function createJobSource(host: NodeRoomHost, projectId: string): JobSourc
   };
   const feature = (featureId: string): HostedRoom => {
     const found = host.room(featureRoomAddress(projectId, featureId));
-    if (found === undefined) throw new Error(`broken invariant: feature ${featureId} of ${projectId} has a room`);
+    if (found === undefined)
+      throw new Error(`broken invariant: feature ${featureId} of ${projectId} has a room`);
     return found;
   };
   const onEvents = (listener: (event: EventEnvelope) => void): (() => void) =>
@@ -34,7 +35,9 @@ export function createJobSource(host: NodeRoomHost, projectId: string): JobSourc
       await Promise.resolve(toOutcome(room().submit({ key, actor: SYSTEM_ACTOR, command }))),
     submitToFeature: async (featureId: string, command: FeatureCommandInput, key: string) => {
       openSession(room(), feature(featureId), command);
-      return await Promise.resolve(toOutcome(feature(featureId).submit({ key, actor: SYSTEM_ACTOR, command })));
+      return await Promise.resolve(
+        toOutcome(feature(featureId).submit({ key, actor: SYSTEM_ACTOR, command })),
+      );
     },
     publishDelta: (featureId, delta) => {
       const message = { type: "live", delta } as const;

@@ -4,7 +4,8 @@ import { describeBlocker } from "@canopy/git";
 
 const HINTS: Readonly<Record<DeliveryBlocker["kind"], string>> = {
   "branch-missing": "check out the branch that should get the work, then: canopy deliver",
-  "not-fast-forward": "merge the integration branch yourself, or run: canopy run, which takes your commits in first",
+  "not-fast-forward":
+    "merge the integration branch yourself, or run: canopy run, which takes your commits in first",
   "dirty-files": "commit or put away your changes in these files, then: canopy deliver",
   "untracked-files": "move these files away or commit them, then: canopy deliver",
   operation: "finish or abort it, then: canopy deliver",

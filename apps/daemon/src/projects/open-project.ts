@@ -12,7 +12,13 @@ import type {
 } from "@canopy/protocol";
 import { CanopyError, REJECTION_ERROR_CODES, brandId, createId } from "@canopy/protocol";
 import { resolveAgent } from "@canopy/agents";
-import { explainFilter, integrationRefOf, projectRoomAddress, resolveTask, selectReadyTasks } from "@canopy/core";
+import {
+  explainFilter,
+  integrationRefOf,
+  projectRoomAddress,
+  resolveTask,
+  selectReadyTasks,
+} from "@canopy/core";
 import type { Repository, RepositoryIdentity } from "@canopy/git";
 import {
   deliverFastForward,
@@ -129,7 +135,8 @@ export class OpenProject implements AsyncDisposable {
       actor,
       command: { type: "run.start", options },
     });
-    if (answer.type === "rejection") throw new CanopyError(REJECTION_ERROR_CODES[answer.code], answer.message);
+    if (answer.type === "rejection")
+      throw new CanopyError(REJECTION_ERROR_CODES[answer.code], answer.message);
     return parseRun(answer.result);
   }
 
@@ -155,13 +162,24 @@ export class OpenProject implements AsyncDisposable {
     if (commitCount === 0) return report;
     const synced = request.dryRun ? null : await this.#syncForDelivery(branch);
     if (synced?.state === "conflicted") {
-      return { ...report, state: "blocked", commitCount, conflicts: synced.files.map(({ path, kind }) => ({ path, kind })) };
+      return {
+        ...report,
+        state: "blocked",
+        commitCount,
+        conflicts: synced.files.map(({ path, kind }) => ({ path, kind })),
+      };
     }
     const plan = await planDelivery(this.repository, { integrationRef, branch });
     if (plan.state === "up-to-date") return report;
     const toCommit = synced?.tip ?? tip;
     if (plan.state === "blocked") {
-      return { ...report, state: "blocked", toCommit, commitCount, blockers: plan.blockers.map((item) => toReportBlocker(item)) };
+      return {
+        ...report,
+        state: "blocked",
+        toCommit,
+        commitCount,
+        blockers: plan.blockers.map((item) => toReportBlocker(item)),
+      };
     }
     if (request.dryRun) return { ...report, state: "ready", commitCount };
     await deliverFastForward(this.repository, { integrationRef, branch });
@@ -180,9 +198,13 @@ export class OpenProject implements AsyncDisposable {
     const identity = await readRepositoryIdentity(request.path);
     const baseBranch = requireBranch(identity);
     if (baseBranch.startsWith("canopy/")) {
-      throw new CanopyError("repository.branch-checked-out", `${baseBranch} is checked out, and Canopy lands work on it`, {
-        hint: `check out ${baseBranch.slice("canopy/".length)} or another branch of your own`,
-      });
+      throw new CanopyError(
+        "repository.branch-checked-out",
+        `${baseBranch} is checked out, and Canopy lands work on it`,
+        {
+          hint: `check out ${baseBranch.slice("canopy/".length)} or another branch of your own`,
+        },
+      );
     }
     const config = await loadConfig(identity.worktreeRoot);
     const taskIds = (request.tasks ?? []).map((reference) => this.#findTask(reference));
@@ -206,7 +228,10 @@ export class OpenProject implements AsyncDisposable {
         hint: "check out another branch there: Canopy lands work on it",
       });
     }
-    const person = (await this.repository.readSettings()).person ?? { name: actor.id, email: `${actor.id}@canopy.invalid` };
+    const person = (await this.repository.readSettings()).person ?? {
+      name: actor.id,
+      email: `${actor.id}@canopy.invalid`,
+    };
     const synced = await syncBase(this.repository, {
       integrationRef,
       branch: baseBranch,
@@ -214,13 +239,20 @@ export class OpenProject implements AsyncDisposable {
     });
     if (synced.state !== "conflicted") return;
     const files = synced.files.map((file) => file.path).join(", ");
-    throw new CanopyError("conflict", `your commits on ${baseBranch} conflict with landed work on ${branch} in: ${files}`, {
-      hint: `merge ${branch} into ${baseBranch} yourself, then start the run again`,
-    });
+    throw new CanopyError(
+      "conflict",
+      `your commits on ${baseBranch} conflict with landed work on ${branch} in: ${files}`,
+      {
+        hint: `merge ${branch} into ${baseBranch} yourself, then start the run again`,
+      },
+    );
   }
 
   async #syncForDelivery(branch: string): Promise<Awaited<ReturnType<typeof syncBase>>> {
-    const person = (await this.repository.readSettings()).person ?? { name: "canopy", email: "canopy@canopy.invalid" };
+    const person = (await this.repository.readSettings()).person ?? {
+      name: "canopy",
+      email: "canopy@canopy.invalid",
+    };
     return await syncBase(this.repository, {
       integrationRef: integrationRefOf(branch),
       branch,

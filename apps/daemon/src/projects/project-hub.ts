@@ -1,6 +1,13 @@
 import type { Actor, Project, ProjectConfig } from "@canopy/protocol";
 import { CanopyError, projectConfigSchema } from "@canopy/protocol";
-import { projectRoomAddress, selectActiveRuns, selectChangesByState, selectJobs, selectProject, selectProjects } from "@canopy/core";
+import {
+  projectRoomAddress,
+  selectActiveRuns,
+  selectChangesByState,
+  selectJobs,
+  selectProject,
+  selectProjects,
+} from "@canopy/core";
 import { readRepositoryIdentity } from "@canopy/git";
 import { recoverAttempts } from "@canopy/runner";
 import type { BackendName, StaleWorkspace, WorkspaceStore } from "@canopy/workspace";
@@ -67,7 +74,9 @@ export class ProjectHub implements AsyncDisposable {
     let attempts = 0;
     for (const { room } of this.#projects.values()) {
       runs += room.read((sql) => selectActiveRuns(sql).length);
-      attempts += room.read((sql) => selectJobs(sql, "leased").filter((job) => job.kind === "attempt").length);
+      attempts += room.read(
+        (sql) => selectJobs(sql, "leased").filter((job) => job.kind === "attempt").length,
+      );
     }
     return { runs, attempts };
   }
@@ -121,7 +130,10 @@ export class ProjectHub implements AsyncDisposable {
       log.info({ projectId: project.projectId, staleCount: stale.length, capturedCount }, "project resumed");
       await opened.ensureRunner();
     } catch (error) {
-      log.error({ projectId: project.projectId, error }, "a project with unfinished work could not be resumed");
+      log.error(
+        { projectId: project.projectId, error },
+        "a project with unfinished work could not be resumed",
+      );
     }
   }
 

@@ -45,9 +45,13 @@ function createNote(job: AttemptJob): WorkspaceNote {
 
 async function readBase(repository: Repository, job: AttemptJob): Promise<string> {
   const tip =
-    (await readRef(repository, job.integrationRef)) ?? (await readRef(repository, `refs/heads/${job.baseBranch}`));
+    (await readRef(repository, job.integrationRef)) ??
+    (await readRef(repository, `refs/heads/${job.baseBranch}`));
   if (tip !== null) return tip;
-  throw new CanopyError("workspace.failed", `neither ${job.integrationRef} nor branch ${job.baseBranch} exists`);
+  throw new CanopyError(
+    "workspace.failed",
+    `neither ${job.integrationRef} nor branch ${job.baseBranch} exists`,
+  );
 }
 
 async function sortBring(checkout: string, paths: readonly string[]): Promise<BringRequest> {
@@ -91,6 +95,9 @@ export async function prepareWorkspace(plan: WorkspacePlan): Promise<Workspace> 
     portCount: config.ports,
     environment: { inherit: config.env },
     metadata: { ...createNote(job) } satisfies Json,
-    signal: config.setup === undefined ? plan.signal : AbortSignal.any([plan.signal, AbortSignal.timeout(config.setup_timeout)]),
+    signal:
+      config.setup === undefined
+        ? plan.signal
+        : AbortSignal.any([plan.signal, AbortSignal.timeout(config.setup_timeout)]),
   });
 }

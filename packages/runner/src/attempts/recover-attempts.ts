@@ -33,14 +33,20 @@ const noteSchema = z.object({
  * Captures what is in the workspaces of a dead daemon, adds it to their attempts, and removes them. One that cannot be
  * captured is left alone and logged. Returns how many were captured.
  */
-export async function recoverAttempts(context: RecoverContext, stale: readonly StaleWorkspace[]): Promise<number> {
+export async function recoverAttempts(
+  context: RecoverContext,
+  stale: readonly StaleWorkspace[],
+): Promise<number> {
   let capturedCount = 0;
   for (const workspace of stale) {
     try {
       if (workspace.isComplete && (await recoverOne(context, workspace))) capturedCount += 1;
       else await workspace.dispose();
     } catch (error) {
-      context.log.error({ workspaceId: workspace.workspaceId, error }, "a dead daemon's workspace could not be recovered");
+      context.log.error(
+        { workspaceId: workspace.workspaceId, error },
+        "a dead daemon's workspace could not be recovered",
+      );
     }
   }
   return capturedCount;

@@ -57,7 +57,8 @@ function timeoutFailure(timeoutMs: number): Failure {
 /** What the end of the agent's turn means for the attempt. */
 function judge(outcome: AgentOutcome, hasChanges: boolean): Ending {
   if (outcome.failure !== null) return { outcome: "failed", failure: outcome.failure };
-  if (outcome.reason === "end_turn") return { outcome: hasChanges ? "succeeded" : "unchanged", failure: null };
+  if (outcome.reason === "end_turn")
+    return { outcome: hasChanges ? "succeeded" : "unchanged", failure: null };
   return {
     outcome: "failed",
     failure: {
@@ -80,14 +81,22 @@ function judgeAbort(signal: AbortSignal, timeout: AbortSignal, timeoutMs: number
  * Carries out one attempt: workspace, agent, capture; and reports how it ended. Whatever happens, what the agent did is
  * kept under its ref before the workspace goes. `signal`'s reason is a CancelReason.
  */
-export async function runAttempt(context: AttemptContext, lease: Lease, job: AttemptJob, signal: AbortSignal): Promise<void> {
+export async function runAttempt(
+  context: AttemptContext,
+  lease: Lease,
+  job: AttemptJob,
+  signal: AbortSignal,
+): Promise<void> {
   const result = await carryOut(context, lease, job, signal);
   const outcome = await context.source.submit(
     { type: "attempt.finish", ...lease, result },
     `finish:${lease.jobId}:${lease.fence}`,
   );
   if (outcome.type === "rejection") {
-    context.log.warn({ attemptId: job.attemptId, code: outcome.code }, "the room did not take an attempt's result");
+    context.log.warn(
+      { attemptId: job.attemptId, code: outcome.code },
+      "the room did not take an attempt's result",
+    );
   }
 }
 
@@ -104,7 +113,12 @@ async function carryOut(
   let outcome: AgentOutcome | null = null;
   try {
     const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
-    workspace = await prepareWorkspace({ ...context, config: context.config.workspace, job, signal: anySignal });
+    workspace = await prepareWorkspace({
+      ...context,
+      config: context.config.workspace,
+      job,
+      signal: anySignal,
+    });
     await context.source.submit(
       { type: "attempt.start", ...lease, baseCommit: workspace.commit, workspaceBackend: workspace.backend },
       `start:${lease.jobId}:${lease.fence}`,
@@ -117,7 +131,8 @@ async function carryOut(
   ending = judgeAbort(signal, timeout, job.timeoutMs) ?? ending;
   const { kept, failure } = await keepWork(context, workspace, job);
   // Work that could not be captured must not count as done; the workspace stays for a person to look into.
-  ending ??= failure === null && outcome !== null ? judge(outcome, kept !== null) : { outcome: "failed", failure };
+  ending ??=
+    failure === null && outcome !== null ? judge(outcome, kept !== null) : { outcome: "failed", failure };
   return {
     ...ending,
     baseCommit: workspace?.commit ?? null,
@@ -148,7 +163,10 @@ async function keepWork(
     await workspace.dispose();
     return { kept, failure: null };
   } catch (error) {
-    context.log.error({ attemptId: job.attemptId, error }, "an attempt's work could not be captured; its workspace is kept");
+    context.log.error(
+      { attemptId: job.attemptId, error },
+      "an attempt's work could not be captured; its workspace is kept",
+    );
     await workspace.keep().catch(() => undefined);
     return { kept: null, failure: failureOfException(error) };
   }

@@ -6,7 +6,7 @@ export type FrameFormat = "socket" | "stream";
 
 /** Something to send, in both formats; each is made when first asked for and then shared by all subscribers. */
 export interface EncodedFrame {
-  bytes(format: FrameFormat): Uint8Array;
+  readonly bytes: (format: FrameFormat) => Uint8Array;
 }
 
 /** An event, ready to be sent. */

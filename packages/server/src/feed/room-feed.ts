@@ -162,7 +162,8 @@ export class RoomFeed {
 
   #eventsAfter(seq: number): readonly EncodedEvent[] {
     const first = this.#recent[0]?.seq;
-    if (first !== undefined && first <= seq + 1) return this.#recent.slice(seq + 1 - first, seq + 1 - first + PAGE);
+    if (first !== undefined && first <= seq + 1)
+      return this.#recent.slice(seq + 1 - first, seq + 1 - first + PAGE);
     return this.#room.eventsAfter(seq, PAGE).map((event) => encodeEvent(this.#address, event));
   }
 }

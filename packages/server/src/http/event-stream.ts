@@ -31,7 +31,11 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
     {
       start(controller) {
         const isReady = (): boolean => (controller.desiredSize ?? 0) > 0;
-        const sink = { format: "stream", isReady, send: (bytes: Uint8Array) => controller.enqueue(bytes) } as const;
+        const sink = {
+          format: "stream",
+          isReady,
+          send: (bytes: Uint8Array) => controller.enqueue(bytes),
+        } as const;
         options.signal.addEventListener("abort", () => endStream(controller, stop), { once: true });
         if (options.signal.aborted) return endStream(controller, stop);
         keepAlive = setInterval(() => {

@@ -46,7 +46,8 @@ export class SocketConnection implements SocketHandler {
   message(text: string): void {
     this.#hasAnswered = true;
     try {
-      if (text.length > MAX_MESSAGE_CHARS) throw new CanopyError("request.too-large", "the frame is too large");
+      if (text.length > MAX_MESSAGE_CHARS)
+        throw new CanopyError("request.too-large", "the frame is too large");
       this.#handle(parseBody(clientFrameSchema, parseJsonText(text), "frame"));
     } catch (error) {
       const { body } = toWireError(error);
@@ -75,9 +76,13 @@ export class SocketConnection implements SocketHandler {
       throw new CanopyError("thing.not-found", `no room ${frame.room}`, { data: { room: frame.room } });
     }
     if (this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
-      throw new CanopyError("request.too-large", `at most ${MAX_SUBSCRIPTIONS} subscriptions on one connection`, {
-        data: { room: frame.room },
-      });
+      throw new CanopyError(
+        "request.too-large",
+        `at most ${MAX_SUBSCRIPTIONS} subscriptions on one connection`,
+        {
+          data: { room: frame.room },
+        },
+      );
     }
     const request = { afterSeq: frame.afterSeq, withLive: frame.live, sink: this.#sink };
     this.#subscriptions.set(frame.room, feed.attach(request));
