@@ -129,6 +129,7 @@ function createPorts(
     startRun: async (projectId, request, actor) =>
       await (await hub.openById(projectId)).startRun(request, actor),
     deliver: async (projectId, request) => await (await hub.openById(projectId)).deliver(request),
+    workspaceBackend: () => hub.workspaceBackend(),
     // After the answer is on its way.
     stop: () => setImmediate(() => late().stop()),
   };

@@ -116,6 +116,8 @@ export class TextTail {
 
   /** At most `maxChars` characters. */
   get text(): string {
-    return this.#text.length > this.#maxChars ? this.#text.slice(-this.#maxChars) : this.#text;
+    if (this.#text.length <= this.#maxChars) return this.#text;
+    const tail = this.#text.slice(-this.#maxChars);
+    return tail.isWellFormed() ? tail : tail.toWellFormed();
   }
 }

@@ -16,20 +16,24 @@ export type ToolPatch = { readonly [K in keyof Omit<ToolCall, "toolCallId">]?: T
 
 type TextKind = "message" | "thought";
 
+function isFinalState(state: ToolCall["state"] | undefined): boolean {
+  return state === "completed" || state === "failed";
+}
+
 function isFinal(tool: ToolCall): boolean {
-  return tool.state === "completed" || tool.state === "failed";
+  return isFinalState(tool.state);
 }
 
 function isSame(left: unknown, right: unknown): boolean {
   return left === right || JSON.stringify(left) === JSON.stringify(right);
 }
 
-/** A piece of at most MAX_MESSAGE_CHARS that does not end inside a surrogate pair. */
-function takePiece(text: string): string {
-  if (text.length <= MAX_MESSAGE_CHARS) return text;
-  const last = text.charCodeAt(MAX_MESSAGE_CHARS - 1);
+/** The start of a text, at most `limit` (2 or more) characters, that does not end inside a surrogate pair. */
+function takePiece(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const last = text.charCodeAt(limit - 1);
   const isHighSurrogate = last >= 0xd800 && last <= 0xdbff;
-  return text.slice(0, isHighSurrogate ? MAX_MESSAGE_CHARS - 1 : MAX_MESSAGE_CHARS);
+  return text.slice(0, isHighSurrogate ? limit - 1 : limit);
 }
 
 function cutOutput(output: string): string {
@@ -44,7 +48,8 @@ function mergeTool(before: ToolCall, patch: ToolPatch): ToolCall {
     toolCallId: before.toolCallId,
     kind: patch.kind ?? before.kind,
     title: patch.title ?? before.title,
-    state: patch.state ?? before.state,
+    // Some agents send a call again from its beginning; what is over stays over.
+    state: isFinal(before) && !isFinalState(patch.state) ? before.state : (patch.state ?? before.state),
     locations: patch.locations ?? before.locations,
     ...(input === undefined ? {} : { input }),
     ...(output === undefined ? {} : { output }),
@@ -179,12 +184,12 @@ export class EventWriter {
     }
     let rest = text;
     while (rest !== "") {
-      const piece = takePiece(rest);
+      const piece = takePiece(rest, MAX_MESSAGE_CHARS - this.#openText.length);
       rest = rest.slice(piece.length);
       this.#queue.push({ type: `${kind}.delta`, text: piece });
       this.#openText += piece;
       if (kind === "message") this.#lastMessage.push(piece);
-      if (this.#openText.length < MAX_MESSAGE_CHARS) continue;
+      if (this.#openText.length < MAX_MESSAGE_CHARS - 1) continue;
       this.#queue.push({ type: `${kind}.done`, text: this.#openText });
       this.#openText = "";
     }

@@ -29,13 +29,12 @@ async function collect(
   return { code: exit?.code ?? null, text: `${stdout}\n${stderr}`.trim() };
 }
 
-/** Runs `PROGRAM --version` (never the agent itself) and says whether it is there. Does not throw for a missing one. */
+/** Runs a program's version command (never the agent itself) and says whether it is there. Does not throw for a missing one. */
 export async function probeCommand(
-  command: readonly [string, ...string[]],
+  program: string,
+  versionArguments: readonly string[],
   spec: AgentProbeSpec,
-  versionArguments: readonly string[] = ["--version"],
 ): Promise<ProbeResult> {
-  const [program] = command;
   try {
     const child = await spec.spawn([program, ...versionArguments], { env: spec.env });
     const { code, text } = await collect(child, spec.signal);

@@ -12,11 +12,11 @@ import { splitCommandLine } from "./split-command-line.ts";
 export interface AgentDefinition {
   readonly driver: "acp" | "command" | "scripted";
   /** acp: the program; command: the shell command; scripted: nothing, or the script's file. */
-  readonly command?: string;
-  readonly args?: readonly string[];
+  readonly command?: string | undefined;
+  readonly args?: readonly string[] | undefined;
   /** Names of variables of the user's environment that the agent may see. */
-  readonly env?: readonly string[];
-  readonly model?: string;
+  readonly env?: readonly string[] | undefined;
+  readonly model?: string | undefined;
 }
 
 /** Configured agents by name. */

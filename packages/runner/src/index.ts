@@ -4,3 +4,14 @@ export { startRunner } from "./start-runner.ts";
 export type { Runner, RunnerOptions } from "./start-runner.ts";
 export { recoverAttempts } from "./attempts/recover-attempts.ts";
 export type { RecoverContext } from "./attempts/recover-attempts.ts";
+export { createBdTaskSource, probeBd } from "./task-sources/bd-task-source.ts";
+export type { BdOptions } from "./task-sources/run-bd.ts";
+export type {
+  ClaimOutcome,
+  NewSourceTask,
+  SourceDependency,
+  SourceDependencyKind,
+  SourceTask,
+  SourceTaskState,
+  TaskSource,
+} from "./task-sources/task-source.ts";

@@ -53,6 +53,11 @@ export interface ServerPorts {
   /** Starts a run with the project's configuration. Throws `config.invalid`, `usage.unknown-agent`, `repository.*`. */
   startRun(projectId: string, request: RunRequest, actor: Actor): Promise<Run>;
   deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
+  /** How workspaces are made here, and why not in a better way. */
+  workspaceBackend(): Promise<{
+    readonly backend: string;
+    readonly skipped: readonly { readonly backend: string; readonly reason: string }[];
+  }>;
   /** Begins a graceful stop; returns at once. */
   stop(): void;
 }

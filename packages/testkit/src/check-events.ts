@@ -8,22 +8,23 @@ interface CheckState {
   text: { readonly kind: "message" | "thought"; value: string } | null;
 }
 
+function checkDelta(state: CheckState, kind: "message" | "thought", text: string, place: string): void {
+  const open = state.text;
+  if (open !== null && open.kind !== kind) state.faults.push(`${place}: ${open.kind} left open`);
+  state.text = { kind, value: (open?.value ?? "") + text };
+}
+
+function checkDone(state: CheckState, kind: "message" | "thought", text: string, place: string): void {
+  const isSame = state.text?.kind === kind && state.text.value === text;
+  if (!isSame) state.faults.push(`${place}: the full text is not what the deltas said`);
+  state.text = null;
+}
+
 function checkText(state: CheckState, event: AgentEvent, place: string): void {
-  if (event.type === "message.delta" || event.type === "thought.delta") {
-    const kind = event.type === "message.delta" ? "message" : "thought";
-    if (state.text !== null && state.text.kind !== kind)
-      state.faults.push(`${place}: ${state.text.kind} left open`);
-    state.text = { kind, value: (state.text?.value ?? "") + event.text };
-    return;
-  }
-  if (event.type === "message.done" || event.type === "thought.done") {
-    const value = state.text?.value ?? null;
-    if (value !== event.text || event.type !== `${state.text?.kind ?? ""}.done`) {
-      state.faults.push(`${place}: the full text is not what the deltas said`);
-    }
-    state.text = null;
-    return;
-  }
+  if (event.type === "message.delta") return checkDelta(state, "message", event.text, place);
+  if (event.type === "thought.delta") return checkDelta(state, "thought", event.text, place);
+  if (event.type === "message.done") return checkDone(state, "message", event.text, place);
+  if (event.type === "thought.done") return checkDone(state, "thought", event.text, place);
   if (state.text !== null) state.faults.push(`${place}: follows a delta that no full text closed`);
 }
 

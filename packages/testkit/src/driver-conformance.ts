@@ -175,7 +175,9 @@ function testTurns(harness: ConformanceHarness, start: StartTrial): void {
       "|",
     ]);
   });
+}
 
+function testSizes(harness: ConformanceHarness, start: StartTrial): void {
   test("a flood of 100,000 lines arrives whole", async () => {
     const trial = await start("flood");
     const result = await trial.session.prompt("go");
@@ -198,13 +200,6 @@ function testTurns(harness: ConformanceHarness, start: StartTrial): void {
     const result = await trial.session.prompt(harness.createPrompt("still here"));
     expect([result.reason, result.lastMessage.trim()]).toEqual(["end_turn", "still here"]);
     await finish(trial);
-  });
-
-  test("after close a prompt is answered as cancelled", async () => {
-    const trial = await start("say-prompt");
-    await finish(trial);
-    const result = await trial.session.prompt(harness.createPrompt("too late"));
-    expect([result.reason, result.error]).toEqual(["cancelled", null]);
   });
 }
 
@@ -307,7 +302,9 @@ function testCancel(harness: ConformanceHarness, start: StartTrial): void {
     expect([result.reason, result.lastMessage.trim()]).toEqual(["end_turn", "fine"]);
     await finish(trial);
   });
+}
 
+function testEnds(harness: ConformanceHarness, start: StartTrial): void {
   test("aborting the signal closes the session", async () => {
     const controller = new AbortController();
     const trial = await start("stream-then-hang", { signal: controller.signal });
@@ -317,6 +314,13 @@ function testCancel(harness: ConformanceHarness, start: StartTrial): void {
     expect((await turn).reason).toBe("cancelled");
     await trial.collector.ended;
     expect(findEventFaults(trial.collector.events)).toEqual([]);
+  });
+
+  test("after close a prompt is answered as cancelled", async () => {
+    const trial = await start("say-prompt");
+    await finish(trial);
+    const result = await trial.session.prompt(harness.createPrompt("too late"));
+    expect([result.reason, result.error]).toEqual(["cancelled", null]);
   });
 
   test("a process that the agent left behind does not survive the close", async () => {
@@ -369,8 +373,10 @@ export function describeDriverConformance(name: string, harness: ConformanceHarn
   describe(`${name} driver`, () => {
     const start = useTrials(harness);
     testTurns(harness, start);
+    testSizes(harness, start);
     testPermissions(harness, start);
     testCancel(harness, start);
+    testEnds(harness, start);
     testFailures(harness, start);
   });
 }

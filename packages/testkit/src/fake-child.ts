@@ -11,13 +11,13 @@ async function* nothing(): AsyncGenerator<Uint8Array> {
   // Nothing is printed.
 }
 
-/** Makes a process in memory from its output. It ends when `exit` or `stop` is called. */
+/** Makes a process in memory from its output; `input` collects what is written to it. It ends when `exit` or `stop` is called. */
 export function createFakeChild(
   stdout: AsyncIterable<Uint8Array>,
   stderr: AsyncIterable<Uint8Array> = nothing(),
+  input: string[] = [],
 ): FakeChild {
   const { promise: exited, resolve } = Promise.withResolvers<ProcessExit>();
-  const input: string[] = [];
   return {
     pid: 0,
     stdout,

@@ -17,7 +17,7 @@ const STEPS: Readonly<Record<string, readonly unknown[]>> = {
   "stream-then-hang": [{ say: "one two three" }, { hang: true }],
   "tool-then-hang": [{ shell: "sleep 600" }, { say: "never said" }],
   deaf: [{ say: "I do not listen" }, DEAF],
-  crash: [{ say: "about to" }, { stderr: "boom" }, { delayMs: 20 }, { crash: { exitCode: 3 } }],
+  crash: [{ say: "about to" }, { stderr: "boom" }, { crash: { exitCode: 3 } }],
   flood: [{ flood: { lines: 100_000, bytesPerLine: 100 } }],
   orphan: [{ spawnOrphan: { seconds: 600 } }],
 };

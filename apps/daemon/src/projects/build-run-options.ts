@@ -18,8 +18,25 @@ function retryRules(config: ProjectConfig): Record<string, RetryRule> {
   );
 }
 
+function buildFilter({ request, config, taskIds }: RunOptionsInput): unknown {
+  const { rules } = config;
+  return {
+    maxPriority: request.maxPriority ?? rules.priority_max ?? null,
+    types: request.types ?? rules.types,
+    // A type that is asked for by name is not excluded by default.
+    excludeTypes: [...rules.exclude_types, ...(request.excludeTypes ?? [])].filter(
+      (type) => request.types?.includes(type) !== true,
+    ),
+    labels: request.labels ?? rules.labels,
+    excludeLabels: [...rules.exclude_labels, ...(request.excludeLabels ?? [])],
+    assignee: request.assignee ?? rules.assignee ?? null,
+    taskIds: [...taskIds],
+  };
+}
+
 /** Fills a run's options: what the request says, else the configuration, else the documented default. 0 means 0. */
-export function buildRunOptions({ request, config, baseBranch, taskIds }: RunOptionsInput): RunOptions {
+export function buildRunOptions(input: RunOptionsInput): RunOptions {
+  const { request, config, baseBranch } = input;
   const { run, rules } = config;
   return runOptionsSchema.parse({
     concurrency: request.concurrency ?? run.concurrency,
@@ -27,17 +44,7 @@ export function buildRunOptions({ request, config, baseBranch, taskIds }: RunOpt
     model: request.model ?? run.model ?? null,
     maxRetries: request.maxRetries ?? run.max_retries,
     timeoutMs: request.timeoutMs ?? run.timeout,
-    filter: {
-      maxPriority: request.maxPriority ?? rules.priority_max ?? null,
-      types: request.types ?? rules.types,
-      excludeTypes: [...rules.exclude_types, ...(request.excludeTypes ?? [])].filter(
-        (type) => request.types?.includes(type) !== true,
-      ),
-      labels: request.labels ?? rules.labels,
-      excludeLabels: [...rules.exclude_labels, ...(request.excludeLabels ?? [])],
-      assignee: request.assignee ?? rules.assignee ?? null,
-      taskIds: [...taskIds],
-    },
+    filter: buildFilter(input),
     caps: { perType: rules.max_concurrent_per_type, perLabel: rules.max_concurrent_per_label },
     watch: request.watch ?? false,
     baseBranch,

@@ -61,9 +61,9 @@ export function createJobSource(host: NodeRoomHost, projectId: string): JobSourc
 
 /** A runner may be faster than the link that opens its session: the same key makes both the same command. */
 function openSession(project: HostedRoom, feature: HostedRoom, command: FeatureCommandInput): void {
-  if (command.type !== "prompt.submit" || typeof command["sessionId"] !== "string") return;
-  const { sessionId } = command;
-  const session = project.read((sql) => selectSession(sql, String(sessionId)));
+  const sessionId = command["sessionId"];
+  if (command.type !== "prompt.submit" || typeof sessionId !== "string") return;
+  const session = project.read((sql) => selectSession(sql, sessionId));
   if (session === undefined) return;
   feature.submit({
     key: openSessionKey(session.sessionId),

@@ -68,6 +68,11 @@ export class ProjectHub implements AsyncDisposable {
     for (const stale of byProject.values()) await Promise.all(stale.map((workspace) => workspace.dispose()));
   }
 
+  /** How workspaces are made here, and why not in a better way. */
+  async workspaceBackend(): Promise<WorkspaceStore["choice"]> {
+    return (await this.#storeFor("auto")).choice;
+  }
+
   /** How many agents are at work, over all projects. */
   countActive(): { readonly runs: number; readonly attempts: number } {
     let runs = 0;

@@ -30,6 +30,8 @@ export interface AcpDriverOptions {
   /** How long the agent may take until its session is open. Default 120,000: some are fetched at their first start. */
   readonly startMs?: number;
   readonly graces?: Partial<AcpGraces>;
+  /** Variables for the agent's process besides those of the session. */
+  readonly ownEnv?: Readonly<Record<string, string>>;
 }
 
 const DEFAULT_START_MS = 120_000;
@@ -52,7 +54,7 @@ const USUAL_CAPABILITIES: AgentCapabilities = {
 /** Why the session could not be opened, in the right words for a process that died, an error answer, or silence. */
 async function startError(error: unknown, parts: AcpConnectionParts): Promise<CanopyError> {
   if (isCanopyError(error)) return error;
-  const { label, child, stderr, graces } = parts;
+  const { label, child, stderr, stderrEnded, graces } = parts;
   const failure = readRpcError(error);
   if (failure !== null) {
     return new CanopyError(
@@ -65,6 +67,7 @@ async function startError(error: unknown, parts: AcpConnectionParts): Promise<Ca
     );
   }
   const exit = await child.stop(graces.stopMs);
+  await withinMs(stderrEnded, 500);
   if (exit.code === 126 || exit.code === 127) {
     return new CanopyError("agent.not-found", withTail(`${label} could not be run`, stderr.text), {
       hint: "Install it, or correct its command in the configuration.",
@@ -144,7 +147,7 @@ function announce(connecting: ConnectingAgent, opened: OpenedAcpSession, model: 
 
 async function startAcp(options: AcpDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
-  const env = { ...spec.env, ...createTaskEnvironment(spec.task) };
+  const env = { ...options.ownEnv, ...spec.env, ...createTaskEnvironment(spec.task) };
   const child = await spec.spawn(options.command, { cwd: spec.cwd, env });
   const connecting = await connectAgent(child, { label: options.name, graces: options.graces ?? {} }, spec);
   const { parts } = connecting;
@@ -174,7 +177,7 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
       return { kind, command: options.command.join(" "), capabilities: USUAL_CAPABILITIES };
     },
     probe(spec: AgentProbeSpec): Promise<ProbeResult> {
-      return probeCommand(options.command, spec);
+      return probeCommand(options.command[0], ["--version"], spec);
     },
     start(spec: AgentStartSpec): Promise<AgentSession> {
       return startAcp(options, spec);

@@ -14,6 +14,8 @@ import { readRpcError } from "./read-rpc-error.ts";
 import type { RpcFailure } from "./read-rpc-error.ts";
 import type { PermissionBroker } from "./permission-broker.ts";
 
+/** How long the last words of a dead process may take to be read. */
+const LAST_WORDS_MS = 500;
 const IDLE_CHECK_MS = 250;
 const IDLE_LIMIT = 4;
 
@@ -35,6 +37,8 @@ export interface AcpConnectionParts {
   readonly writer: EventWriter;
   readonly permissions: PermissionBroker;
   readonly stderr: TextTail;
+  /** Resolves when all of standard error was read. */
+  readonly stderrEnded: Promise<void>;
   readonly graces: AcpGraces;
 }
 
@@ -214,9 +218,10 @@ export class AcpSession implements AgentSession {
 
   /** The connection broke: says how the process ended, and ends it when it only closed its output. */
   async #crashError(): Promise<TurnError> {
-    const { child, label, stderr, graces } = this.#parts;
+    const { child, label, stderr, stderrEnded, graces } = this.#parts;
     this.#isOver = true;
     const exit = await child.stop(graces.stopMs);
+    await withinMs(stderrEnded, LAST_WORDS_MS);
     const sentence = `${label} ended in the middle of its work (${describeExit(exit)})`;
     return createTurnError("crash", withTail(sentence, stderr.text));
   }
@@ -224,9 +229,10 @@ export class AcpSession implements AgentSession {
   async #afterExit(): Promise<void> {
     this.#isOver = true;
     if (this.#closing !== null) return;
-    const { writer, label, child, graces, stderr } = this.#parts;
+    const { writer, label, child, graces, stderr, stderrEnded } = this.#parts;
     const turn = this.#turn;
     const exit = await child.stop(graces.stopMs);
+    await withinMs(stderrEnded, LAST_WORDS_MS);
     if (turn !== null) await this.#awaitLastWords(turn);
     if (this.#closing !== null) return;
     if (turn === null) {

@@ -6,6 +6,8 @@ import { ByteLines } from "../byte-lines.ts";
 /** Agents send whole files in one line. */
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
 const MAX_SHOWN_CHARS = 200;
+/** Deeper values would overflow the stack of whoever walks them later. */
+const MAX_DEPTH = 200;
 
 /** Who hears what does not belong to a request: notifications in the order of arrival, and oddities in words. */
 export interface AcpWireListener {
@@ -51,6 +53,12 @@ function tellGarbage(state: WireState): void {
   state.garbageCount = 0;
 }
 
+function isDeeperThan(value: unknown, limit: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (limit === 0) return true;
+  return Object.values(value).some((item) => isDeeperThan(item, limit - 1));
+}
+
 function parseLine(
   line: Uint8Array,
   decoder: TextDecoder,
@@ -58,7 +66,9 @@ function parseLine(
   const text = decoder.decode(line).trim();
   try {
     const value: unknown = JSON.parse(text);
-    return { text, message: isRecord(value) ? value : null };
+    // A level takes at least two characters, so short lines need no look.
+    const isTooDeep = text.length > MAX_DEPTH * 2 && isDeeperThan(value, MAX_DEPTH);
+    return { text, message: isRecord(value) && !isTooDeep ? value : null };
   } catch {
     return { text, message: null };
   }

@@ -67,7 +67,8 @@ export async function connectAgent(
   const writer = new EventWriter(queue);
   const permissions = new PermissionBroker(writer, spec.permissionPolicy);
   const stderr = new TextTail(STDERR_CHARS);
-  void drainStderr(child, stderr);
+  // A broken error pipe only shortens what can be told about a crash.
+  const stderrEnded = drainStderr(child, stderr).catch(() => undefined);
   const inbox: Inbox = { session: null, isReplaying: spec.resume !== null, early: [] };
   const listener = createListener(inbox, writer, queue);
   const { client } = await import("@agentclientprotocol/sdk");
@@ -88,6 +89,7 @@ export async function connectAgent(
     writer,
     permissions,
     stderr,
+    stderrEnded,
     graces: { ...DEFAULT_GRACES, ...options.graces },
   };
   return Object.assign(inbox, { parts, notice: listener.onNotice });

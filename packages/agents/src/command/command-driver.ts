@@ -25,7 +25,7 @@ async function probe(command: string, spec: AgentProbeSpec): Promise<ProbeResult
   if (!PLAIN_WORD.test(program)) {
     return { installed: true, version: null, detail: "a shell command; what it calls is not checked" };
   }
-  const found = await probeCommand(["sh", "-c"], spec, ['command -v -- "$1" || exit 127', "sh", program]);
+  const found = await probeCommand("sh", ["-c", 'command -v -- "$1" || exit 127', "sh", program], spec);
   if (!found.installed) return { ...found, detail: `${program} is not on the PATH` };
   return { installed: true, version: null, detail: found.detail };
 }

@@ -73,7 +73,8 @@ function judgeExit(exit: ProcessExit, label: string, tail: string): TurnOutcome 
 }
 
 function spawnError(error: unknown): TurnError {
-  if (!isCanopyError(error)) throw error;
+  if (!isCanopyError(error))
+    return createTurnError("unknown", `the command could not be started: ${String(error)}`);
   const isMissing = error.code === "agent.not-found";
   return createTurnError(isMissing ? "bad-request" : "unknown", error.message, {
     code: error.code,
@@ -171,15 +172,21 @@ export class CommandSession implements AgentSession {
     running.child = child;
     if (running.isCancelled) void child.stop(stopMs);
     const preamble = spec.systemAppend === null ? "" : createPreamble(spec.systemAppend);
-    void child.write(preamble + text).then(() => child.endInput());
-    const output = Promise.all([this.#readOutput(child, tail), this.#readErrors(child, tail)]);
+    void this.#writeInput(child, preamble + text);
+    const reading = Promise.allSettled([this.#readOutput(child, tail), this.#readErrors(child, tail)]);
+    const output = reading.then((): true => true);
     const exit = await child.exited;
-    await this.#reap(
-      child,
-      output.then(() => true),
-    );
+    await this.#reap(child, output);
     if (running.isCancelled) return { reason: "cancelled", error: null };
     return judgeExit(exit, label, tail.text);
+  }
+
+  async #writeInput(child: ChildProcessHandle, text: string): Promise<void> {
+    try {
+      await child.write(text);
+    } finally {
+      child.endInput();
+    }
   }
 
   #ownVariables(): Record<string, string> {

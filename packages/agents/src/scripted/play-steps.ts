@@ -3,20 +3,11 @@ import { RpcError } from "./agent-connection.ts";
 import { FILE_PLAYERS } from "./file-steps.ts";
 import type { ScriptStep, StepType, StepValue } from "./script-schema.ts";
 import { playCommit, playShell, playSpawnOrphan } from "./shell-steps.ts";
+import { splitText } from "./split-text.ts";
 import { sendUpdate } from "./stage.ts";
 import type { Player, Stage, StopSignal } from "./stage.ts";
 
 const DEFAULT_CHUNKS = 6;
-
-/** Cuts a text into about `count` pieces at spaces. Together they are the text. */
-function toChunks(text: string, count: number): string[] {
-  const words = text.match(/\s*\S+\s*$|\s*\S+/g) ?? [text];
-  const size = Math.max(1, Math.ceil(words.length / count));
-  const chunks: string[] = [];
-  for (let index = 0; index < words.length; index += size)
-    chunks.push(words.slice(index, index + size).join(""));
-  return chunks;
-}
 
 async function pause(stage: Stage, ms: number): Promise<void> {
   if (ms > 0) await delay(ms, undefined, { signal: stage.signal });
@@ -27,7 +18,7 @@ type TextPlayer = (stage: Stage, value: StepValue<"say">) => Promise<StopSignal 
 function playText(kind: "agent_message_chunk" | "agent_thought_chunk"): TextPlayer {
   return async (stage, { text, chunkCount, chunkMs }) => {
     const messageId = `text-${stage.nextToolId()}`;
-    for (const chunk of toChunks(text, chunkCount ?? DEFAULT_CHUNKS)) {
+    for (const chunk of splitText(text, chunkCount ?? DEFAULT_CHUNKS)) {
       stage.signal.throwIfAborted();
       await sendUpdate(stage, { sessionUpdate: kind, messageId, content: { type: "text", text: chunk } });
       await pause(stage, chunkMs ?? stage.chunkMs);

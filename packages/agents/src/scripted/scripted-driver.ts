@@ -21,5 +21,14 @@ export function createScriptedCommand(scriptFile: string | null): readonly [stri
 /** A driver for the deterministic agent that ships with Canopy: demos, tests and benchmarks without a key. */
 export function createScriptedDriver(options: ScriptedDriverOptions): AgentDriver {
   const { name = "scripted", scriptFile, ...rest } = options;
-  return createAcpDriver({ ...rest, name, kind: "scripted", command: createScriptedCommand(scriptFile) });
+  // Compiled code that this process keeps halves the start of the agent's.
+  const cacheFolder = process.env["NODE_COMPILE_CACHE"];
+  const ownEnv: Record<string, string> = cacheFolder === undefined ? {} : { NODE_COMPILE_CACHE: cacheFolder };
+  return createAcpDriver({
+    ...rest,
+    name,
+    kind: "scripted",
+    command: createScriptedCommand(scriptFile),
+    ownEnv,
+  });
 }

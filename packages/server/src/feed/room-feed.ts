@@ -181,6 +181,7 @@ class Subscriber {
   /** Undefined until the first snapshot was sent. */
   #cursor: number | undefined;
   isClosed = false;
+  #isPumping = false;
 
   constructor(request: FeedRequest, ports: SubscriberPorts) {
     this.#request = request;
@@ -191,11 +192,13 @@ class Subscriber {
   }
 
   pump(): void {
-    const { sink } = this.#request;
-    while (!this.isClosed && sink.isReady()) {
-      const behind = this.#cursor === undefined ? null : this.#ports.lastSeq() - this.#cursor;
-      if (behind !== null && behind <= 0) return;
-      if (behind === null || behind > MAX_BEHIND_EVENTS || !this.#sendEvents()) this.#sendSnapshot();
+    // Handing something over may ask for more at once; the loop that is running goes on with it.
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      while (!this.isClosed && this.#request.sink.isReady() && this.#sendNext());
+    } finally {
+      this.#isPumping = false;
     }
   }
 
@@ -204,6 +207,14 @@ class Subscriber {
     // Whoever lags gets the finished text as an event; half of it now would only mislead.
     if (!withLive || this.isClosed || this.#cursor !== this.#ports.lastSeq()) return;
     for (const frame of frames) if (sink.isReady()) sink.send(frame.bytes(sink.format));
+  }
+
+  /** Sends a page or a snapshot; false when nothing is due. */
+  #sendNext(): boolean {
+    const behind = this.#cursor === undefined ? null : this.#ports.lastSeq() - this.#cursor;
+    if (behind !== null && behind <= 0) return false;
+    if (behind === null || behind > MAX_BEHIND_EVENTS || !this.#sendEvents()) this.#sendSnapshot();
+    return true;
   }
 
   #sendSnapshot(): void {
@@ -222,9 +233,9 @@ class Subscriber {
     if (events[0]?.seq !== next) return false;
     for (const event of events) {
       if (this.isClosed || !sink.isReady() || event.seq > this.#ports.lastSeq()) return true;
-      sink.send(event.bytes(sink.format));
       this.#cursor = event.seq;
       this.#ports.counts.sentEvents += 1;
+      sink.send(event.bytes(sink.format));
     }
     return true;
   }

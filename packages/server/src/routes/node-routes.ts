@@ -35,6 +35,12 @@ export const NODE_ROUTES: readonly Route[] = [
     },
   }),
   route({
+    method: "get",
+    path: "/workspaces",
+    summary: "How workspaces are made on this machine, and why not in a better way",
+    handle: (call) => call.ports.workspaceBackend(),
+  }),
+  route({
     method: "post",
     path: "/projects",
     summary: "Finds or registers the project of a folder",

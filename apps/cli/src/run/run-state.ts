@@ -1,0 +1,142 @@
+import type { Attempt, Change, Run, Task } from "@canopy/protocol";
+
+/** What an event of the project room may carry, as far as a run's display cares. */
+interface EventPayload {
+  readonly task?: Task;
+  readonly run?: Run;
+  readonly attempt?: Attempt;
+  readonly change?: Change;
+}
+
+/** What one step of a run was, for people. */
+export interface RunStep {
+  readonly kind:
+    | "started"
+    | "finished"
+    | "landed"
+    | "conflicted"
+    | "failed"
+    | "retry"
+    | "unchanged"
+    | "killed"
+    | "blocked";
+  readonly task: Task | undefined;
+  readonly attempt: Attempt | undefined;
+  readonly text: string;
+}
+
+/** A copy of what a run is about, kept up to date by events that carry full values. */
+export class RunState {
+  readonly tasks = new Map<string, Task>();
+  readonly attempts = new Map<string, Attempt>();
+  readonly changes = new Map<string, Change>();
+  readonly activity = new Map<string, string>();
+  run: Run | null = null;
+  seq = 0;
+
+  /** Starts anew from a snapshot. */
+  load(snapshot: unknown, runId: string | null): void {
+    const { seq, state } = parseSnapshot(snapshot);
+    this.seq = seq;
+    for (const task of state.tasks) this.tasks.set(task.taskId, task);
+    for (const attempt of state.attempts) this.attempts.set(attempt.attemptId, attempt);
+    for (const change of state.changes) this.changes.set(change.changeId, change);
+    if (runId !== null) this.run = state.runs.find((run) => run.runId === runId) ?? this.run;
+  }
+
+  /** Takes one event; returns what it means for the run with this id, or null. */
+  apply(event: unknown, runId: string | null): RunStep | null {
+    const { seq, type, payload } = parseEvent(event);
+    this.seq = Math.max(this.seq, seq);
+    if (payload.task !== undefined) this.tasks.set(payload.task.taskId, payload.task);
+    if (payload.run !== undefined && payload.run.runId === runId) this.run = payload.run;
+    const before = payload.change === undefined ? undefined : this.changes.get(payload.change.changeId);
+    if (payload.attempt !== undefined) this.attempts.set(payload.attempt.attemptId, payload.attempt);
+    if (payload.change !== undefined) this.changes.set(payload.change.changeId, payload.change);
+    const subject = payload.attempt ?? payload.change;
+    if (subject === undefined || subject.runId !== runId) return null;
+    const task = this.tasks.get(subject.taskId);
+    if (payload.attempt !== undefined) return describeAttempt(type, payload.attempt, task);
+    if (payload.change !== undefined) return describeChange(type, payload.change, before, task);
+    return null;
+  }
+
+  /** Attempts of the run that are at work, oldest first. */
+  activeAttempts(): Attempt[] {
+    return [...this.attempts.values()].filter(
+      (attempt) =>
+        attempt.runId === this.run?.runId && (attempt.state === "queued" || attempt.state === "running"),
+    );
+  }
+}
+
+function describeAttempt(type: string, attempt: Attempt, task: Task | undefined): RunStep | null {
+  if (type === "attempt.started") {
+    const again = attempt.number > 1 ? ` (attempt ${attempt.number})` : "";
+    return {
+      kind: "started",
+      task,
+      attempt,
+      text: `${attempt.agent} in ${attempt.workspaceBackend ?? "a workspace"}${again}`,
+    };
+  }
+  if (type !== "attempt.ended") return null;
+  if (attempt.state === "succeeded") {
+    return { kind: "finished", task, attempt, text: `${attempt.capture?.filesChanged ?? 0} files changed` };
+  }
+  if (attempt.state === "unchanged") return { kind: "unchanged", task, attempt, text: "nothing was changed" };
+  if (attempt.state === "killed") return { kind: "killed", task, attempt, text: "ended by a person" };
+  if (attempt.state === "interrupted")
+    return { kind: "retry", task, attempt, text: "interrupted; its work is kept" };
+  return {
+    kind: "failed",
+    task,
+    attempt,
+    text: `${attempt.failure?.cause ?? "failed"}: ${attempt.failure?.message ?? ""}`,
+  };
+}
+
+function describeChange(
+  type: string,
+  change: Change,
+  before: Change | undefined,
+  task: Task | undefined,
+): RunStep | null {
+  const base = { task, attempt: undefined };
+  if (type === "change.landed")
+    return { ...base, kind: "landed", text: change.landedCommit?.slice(0, 12) ?? "" };
+  if (type === "change.conflicted") {
+    return {
+      ...base,
+      kind: "conflicted",
+      text: change.conflicts.map((file) => `${file.path} (${file.kind})`).join(", "),
+    };
+  }
+  if (change.state === "blocked" && before?.state !== "blocked") {
+    return { ...base, kind: "blocked", text: change.reason ?? "landing is blocked" };
+  }
+  return null;
+}
+
+interface Snapshot {
+  readonly seq: number;
+  readonly state: {
+    readonly tasks: readonly Task[];
+    readonly runs: readonly Run[];
+    readonly attempts: readonly Attempt[];
+    readonly changes: readonly Change[];
+  };
+}
+
+/** Frames of our own daemon, whose version was checked when the connection was made. */
+function parseSnapshot(value: unknown): Snapshot {
+  return value as Snapshot;
+}
+
+function parseEvent(value: unknown): {
+  readonly seq: number;
+  readonly type: string;
+  readonly payload: EventPayload;
+} {
+  return value as { seq: number; type: string; payload: EventPayload };
+}

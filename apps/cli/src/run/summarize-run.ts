@@ -1,0 +1,126 @@
+import type { Attempt, Change, Run, Task } from "@canopy/protocol";
+import { formatCost, formatDuration, sanitizeLine } from "../output/format.ts";
+import type { RunState } from "./run-state.ts";
+
+/** What came of one task in a run. */
+export interface TaskOutcome {
+  readonly id: string;
+  readonly number: number;
+  readonly title: string;
+  readonly detail: string;
+}
+
+/** A run's end, as `--json` prints it. */
+export interface RunSummary {
+  readonly run: Run;
+  readonly ok: boolean;
+  readonly durationMs: number;
+  readonly costUsd: number | null;
+  readonly integrationBranch: string;
+  readonly landed: readonly TaskOutcome[];
+  readonly unchanged: readonly TaskOutcome[];
+  readonly failed: readonly TaskOutcome[];
+  readonly conflicted: readonly TaskOutcome[];
+  /** Open tasks that the run was meant for and did not get to. */
+  readonly left: readonly TaskOutcome[];
+}
+
+function outcome(task: Task, detail: string): TaskOutcome {
+  return { id: task.taskId, number: task.number, title: task.title, detail };
+}
+
+function touchedTasks(state: RunState, run: Run): Task[] {
+  const ids = new Set(
+    [...state.attempts.values()].filter((item) => item.runId === run.runId).map((item) => item.taskId),
+  );
+  return [...ids].map((id) => state.tasks.get(id)).filter((task) => task !== undefined);
+}
+
+type Group = "landed" | "unchanged" | "failed" | "conflicted";
+
+function judgeTask(
+  state: RunState,
+  run: Run,
+  task: Task,
+): { readonly group: Group; readonly detail: string } {
+  const ofTask = (item: Attempt | Change): boolean => item.taskId === task.taskId && item.runId === run.runId;
+  const change = [...state.changes.values()].findLast((item) => ofTask(item));
+  const attempt = [...state.attempts.values()].findLast((item) => ofTask(item));
+  if (change?.state === "landed") return { group: "landed", detail: change.landedCommit ?? "" };
+  if (change?.state === "conflicted") {
+    return {
+      group: "conflicted",
+      detail: change.conflicts.map((file) => `${file.path} (${file.kind})`).join(", "),
+    };
+  }
+  if (task.status === "closed") return { group: "unchanged", detail: task.closeReason ?? "" };
+  const detail = change?.reason ?? attempt?.failure?.message ?? attempt?.state ?? "not finished";
+  return { group: "failed", detail };
+}
+
+/** Puts together what became of every task of a run. `why` says why an open task did not run. */
+export function summarizeRun(state: RunState, run: Run, why: ReadonlyMap<string, string>): RunSummary {
+  const groups: Record<Group, TaskOutcome[]> = { landed: [], unchanged: [], failed: [], conflicted: [] };
+  const touched = touchedTasks(state, run).sort((left, right) => left.number - right.number);
+  for (const task of touched) {
+    const { group, detail } = judgeTask(state, run, task);
+    groups[group].push(outcome(task, detail));
+  }
+  const touchedIds = new Set<string>(touched.map((task) => task.taskId));
+  const left = [...why]
+    .filter(([taskId]) => !touchedIds.has(taskId))
+    .flatMap(([taskId, reason]) => {
+      const task = state.tasks.get(taskId);
+      return task === undefined ? [] : [outcome(task, reason)];
+    });
+  return {
+    run,
+    ok: run.state === "completed" && groups.failed.length + groups.conflicted.length + left.length === 0,
+    durationMs: (run.finishedAtMs ?? Date.now()) - run.startedAtMs,
+    costUsd: run.totals.usage.costUsd,
+    integrationBranch: run.integrationRef.replace("refs/heads/", ""),
+    ...groups,
+    left,
+  };
+}
+
+function section(title: string, outcomes: readonly TaskOutcome[]): string[] {
+  if (outcomes.length === 0) return [];
+  return [
+    "",
+    title,
+    ...outcomes.map(
+      (item) =>
+        `  #${String(item.number).padEnd(4)} ${sanitizeLine(item.title)}: ${sanitizeLine(item.detail)}`,
+    ),
+  ];
+}
+
+/** The end of a run for people: what landed, what did not, where the work is, and what to type next. */
+export function formatSummary(summary: RunSummary): string {
+  const { landed, unchanged, failed, conflicted, left, run } = summary;
+  const counts = [
+    `${landed.length} landed`,
+    ...(unchanged.length > 0 ? [`${unchanged.length} needed no change`] : []),
+    ...(failed.length > 0 ? [`${failed.length} failed`] : []),
+    ...(conflicted.length > 0 ? [`${conflicted.length} conflicted`] : []),
+    ...(left.length > 0 ? [`${left.length} not run`] : []),
+  ];
+  const lines = [
+    `${run.state === "completed" ? "done" : "stopped"}: ${counts.join(", ")} in ${formatDuration(summary.durationMs)}, cost ${formatCost(summary.costUsd)}`,
+    ...section("failed", failed),
+    ...section("conflicted (kept; see canopy queue)", conflicted),
+    ...section("not run", left),
+    "",
+  ];
+  if (landed.length > 0) {
+    lines.push(
+      `The work is on ${summary.integrationBranch}; your checkout was not touched.`,
+      `Look at it:   git log --oneline ${run.options.baseBranch}..${summary.integrationBranch}`,
+      "Take it over: canopy deliver",
+    );
+  }
+  if (failed.length > 0)
+    lines.push("Look into it: canopy task show NUMBER   (then: canopy task reopen NUMBER)");
+  return lines.join("\n").trimEnd();
+}
