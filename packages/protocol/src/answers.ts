@@ -77,6 +77,10 @@ export const answerSchemas = {
   session: z.object({ session: sessionSchema, prompts: z.array(promptSchema) }),
   sessions: z.object({ sessions: z.array(sessionSchema) }),
   transcript: z.object({ entries: z.array(transcriptEntrySchema) }),
+  workspaces: z.object({
+    backend: z.string(),
+    skipped: z.array(z.object({ backend: z.string(), reason: z.string() })),
+  }),
   stopping: z.object({ stopping: z.boolean() }),
 } as const;
 

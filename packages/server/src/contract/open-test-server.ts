@@ -53,6 +53,7 @@ export function openTestServer(change: Partial<ServerPorts> = {}): TestServer {
     planRun: notHere,
     startRun: notHere,
     deliver: notHere,
+    workspaceBackend: () => Promise.resolve({ backend: "overlay", skipped: [] }),
     stop: () => void stops.push(host.nowMs),
     ...change,
   };

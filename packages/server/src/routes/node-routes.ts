@@ -38,6 +38,7 @@ export const NODE_ROUTES: readonly Route[] = [
     method: "get",
     path: "/workspaces",
     summary: "How workspaces are made on this machine, and why not in a better way",
+    response: answerSchemas.workspaces,
     handle: (call) => call.ports.workspaceBackend(),
   }),
   route({
