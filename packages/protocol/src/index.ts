@@ -139,6 +139,8 @@ export {
   liveDeltaSchema,
 } from "./feature-room.ts";
 export type { FeatureCommand, FeatureEvent, FeatureState, LiveDelta } from "./feature-room.ts";
+export { answerSchemas, notRunningReasonSchema, projectStatsSchema, taskDetailSchema } from "./answers.ts";
+export type { Answer, AnswerName, NotRunning } from "./answers.ts";
 export { nodeCommandSchema, nodeEventSchema, projectSchema } from "./node-room.ts";
 export type { NodeCommand, NodeEvent, Project } from "./node-room.ts";
 export {
