@@ -11,7 +11,10 @@ function listBenches(): string[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
     .map((file) => file.slice(0, -3))
-    .filter((name) => !["main", "bench-result", "format-bench-result", "measure"].includes(name))
+    .filter(
+      (name) =>
+        !["main", "bench-result", "event-subscribers", "format-bench-result", "measure"].includes(name),
+    )
     .toSorted();
 }
 
