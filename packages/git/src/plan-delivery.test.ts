@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { deliverFastForward, planDelivery } from "./plan-delivery.ts";
@@ -93,6 +93,30 @@ test("files that would be overwritten are named: edited, staged, deleted, untrac
     { kind: "dirty-files", worktree, paths: ["a", "gone"] },
     { kind: "untracked-files", worktree, paths: ["built.o", "new"] },
   ]);
+});
+
+test("a folder that becomes a file or a link is no obstacle, but what lies in it untracked is", async () => {
+  await using fixture = await createTemporaryRepository();
+  await fixture.write({ "flat/a": "1\n", "flat/deep/b": "1\n", "link/c": "1\n", ".gitignore": "*.o\n" });
+  await symlink("flat", join(fixture.workTree, "was-link"));
+  await fixture.commitAll("base");
+  await fixture.git(["checkout", "-q", "-b", "canopy/main"]);
+  for (const path of ["flat", "link", "was-link"]) await rm(join(fixture.workTree, path), { recursive: true });
+  await fixture.write({ flat: "now a file\n", "was-link/a": "now a folder\n" });
+  await symlink("flat", join(fixture.workTree, "link"));
+  const to = await fixture.commitAll("landed");
+  await fixture.git(["checkout", "-q", "main"]);
+  await fixture.write({ "flat/deep/mine": "untracked\n", "flat/mine.o": "ignored\n", "link/staged": "s\n" });
+  await fixture.git(["add", "link/staged"]);
+  const worktree = fixture.workTree;
+  expect(await blockersOf(fixture)).toEqual([
+    { kind: "untracked-files", worktree, paths: ["flat/deep/mine", "flat/mine.o", "link/staged"] },
+  ]);
+  await fixture.git(["rm", "-q", "-f", "link/staged"]);
+  for (const path of ["flat/deep/mine", "flat/mine.o"]) await rm(join(worktree, path));
+  await deliverFastForward(fixture.repository, REQUEST);
+  expect(await fixture.git(["rev-parse", "main"])).toBe(to);
+  expect(await fixture.git(["status", "--porcelain"])).toBe("");
 });
 
 test("a branch that went on is not a fast-forward, and says by how much", async () => {

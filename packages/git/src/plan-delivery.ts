@@ -1,5 +1,5 @@
-import { lstat, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { lstat, readFile, readdir } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { CanopyError, unreachable } from "@canopy/protocol";
 import { isAncestor, readRef, updateRefs, worktreesWithBranch, listWorktrees } from "./refs.ts";
 import type { Repository } from "./repository.ts";
@@ -101,21 +101,34 @@ async function readDirtyPaths(worktree: string, signal: AbortSignal | undefined)
   return new Set(splitNul(output.stdout).map((line) => line.slice(3)));
 }
 
-/** Untracked files, ignored ones included, that would be overwritten by a file or stand where a folder must be. */
+/** What keeps a new file from being written: a file in its place, one where a folder must be, or those in a folder. */
+async function findInTheWay(worktree: string, path: string, leaving: ReadonlySet<string>): Promise<string[]> {
+  const parts = path.split("/");
+  for (let depth = 1; depth < parts.length; depth += 1) {
+    const parent = parts.slice(0, depth).join("/");
+    const info = await lstat(join(worktree, parent)).catch(() => null);
+    if (info === null) return [];
+    // Nothing below is looked at: it could only be seen through a link.
+    if (!info.isDirectory()) return leaving.has(parent) ? [] : [parent];
+  }
+  const info = await lstat(join(worktree, path)).catch(() => null);
+  if (info === null) return [];
+  if (!info.isDirectory()) return [path];
+  const entries = await readdir(join(worktree, path), { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(worktree, join(entry.parentPath, entry.name)))
+    .filter((file) => !leaving.has(file));
+}
+
+/** Files, ignored ones included, in the way of added ones. `leaving` are tracked files that the delivery takes away. */
 async function findUntrackedInTheWay(
   worktree: string,
   added: readonly string[],
-  tracked: ReadonlySet<string>,
+  leaving: ReadonlySet<string>,
 ): Promise<string[]> {
-  const found = new Set<string>();
-  for (const path of added) {
-    if (await exists(join(worktree, path))) found.add(path);
-    for (let parent = dirname(path); parent !== "."; parent = dirname(parent)) {
-      const info = await lstat(join(worktree, parent)).catch(() => null);
-      if (info !== null && !info.isDirectory() && !tracked.has(parent)) found.add(parent);
-    }
-  }
-  return [...found].sort();
+  const found = await Promise.all(added.map((path) => findInTheWay(worktree, path, leaving)));
+  return [...new Set(found.flat())].sort();
 }
 
 async function diffPaths(
@@ -151,11 +164,10 @@ async function findWorktreeBlockers(
   const { added, other } = await diffPaths(repository, move.from, move.to);
   const dirtyInTheWay = [...added, ...other].filter((path) => dirty.has(path)).sort();
   if (dirtyInTheWay.length > 0) blockers.push({ kind: "dirty-files", worktree, paths: dirtyInTheWay });
-  const staged = new Set([...other, ...dirty]);
   const untracked = await findUntrackedInTheWay(
     worktree,
     added.filter((path) => !dirty.has(path)),
-    staged,
+    new Set(other),
   );
   if (untracked.length > 0) blockers.push({ kind: "untracked-files", worktree, paths: untracked });
   return blockers;

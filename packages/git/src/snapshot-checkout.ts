@@ -18,6 +18,9 @@ export interface CheckoutSnapshot {
   readonly stashReflog: string | null;
 }
 
+/** Larger files are read piece by piece; a stream for each small one would take longer than reading it. */
+const STREAM_FROM_BYTES = 1_048_576;
+
 async function digestFile(path: string): Promise<string | null> {
   const content = await readFile(path).catch(() => null);
   return content === null ? null : createHash("sha256").update(content).digest("hex");
@@ -33,6 +36,7 @@ async function addDirectory(hash: Hash, root: string, path: string): Promise<voi
     hash.update(`${child}\0${info.mode.toString(8)}\0${info.isDirectory() ? 0 : info.size}\0`);
     if (info.isSymbolicLink()) hash.update(await readlink(join(root, child)));
     else if (info.isDirectory()) await addDirectory(hash, root, child);
+    else if (info.isFile() && info.size <= STREAM_FROM_BYTES) hash.update(await readFile(join(root, child)));
     else if (info.isFile())
       await pipeline(createReadStream(join(root, child)), async (chunks) => {
         for await (const chunk of chunks) hash.update(chunk);

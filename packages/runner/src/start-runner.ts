@@ -2,6 +2,7 @@ import type { JobId, LeasedJob, ProjectConfig, RunnerId } from "@canopy/protocol
 import type { MergeEngine, Person, Repository } from "@canopy/git";
 import type { WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "./job-source.ts";
+import type { ClaimOutcome } from "./task-sources/task-source.ts";
 import type { CancelReason } from "./attempts/run-attempt.ts";
 import { runAttempt } from "./attempts/run-attempt.ts";
 import type { Lease } from "./landing/land-changes.ts";
@@ -26,6 +27,8 @@ export interface RunnerOptions {
   readonly readConfig: () => Promise<ProjectConfig>;
   readonly readPerson: () => Promise<Person | null>;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Claims a task where it comes from, just before the work begins. */
+  readonly claimTask?: (taskId: string, holder: string) => Promise<ClaimOutcome>;
   readonly log: RunnerLog;
   readonly now: () => number;
 }

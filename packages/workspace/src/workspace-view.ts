@@ -59,6 +59,17 @@ function dieWithParent(): string[] {
 }
 
 /**
+ * Put between `enter` and a command, it runs as the person themselves, without the rights over mounts that the user
+ * namespace gives; also the files then have the owner that the index of a checkout remembers. Empty for root.
+ */
+export function leaveUserNamespace(backend: OverlayBackend): string[] {
+  if (!needsUserNamespace(backend)) return [];
+  const user = `--map-user=${process.getuid?.() ?? 0}`;
+  const group = `--map-group=${process.getgid?.() ?? 0}`;
+  return [toolPath("unshare"), "--user", user, group];
+}
+
+/**
  * The view of a mounted workspace. The processes that it starts are in the holder's namespace; a person who is not root
  * stays who they are, for the user namespace that allows the mount is left again by a second one.
  */
@@ -69,9 +80,7 @@ export function createMountedView(
 ): WorkspaceView {
   const live = new Set<string>();
   const [, ...enter] = holder.enter;
-  const user = `--map-user=${process.getuid?.() ?? 0}`;
-  const group = `--map-group=${process.getgid?.() ?? 0}`;
-  const leave = needsUserNamespace(backend) ? [toolPath("unshare"), "--user", user, group] : [];
+  const leave = leaveUserNamespace(backend);
   const killTree = async (marker: string): Promise<void> => {
     // fuse-overlayfs itself runs inside and must live on.
     const isAlone = backend !== "fuse-overlayfs" && [...live].every((other) => other === marker);

@@ -68,7 +68,8 @@ export async function ensureDaemon(
   const errorPath = `${paths.stateDir}/start-${process.pid}.err`;
   const errorFile = openSync(errorPath, "w", 0o600);
   const main = fileURLToPath(import.meta.resolve("@canopy/daemon/main"));
-  const args = ["--disable-warning=ExperimentalWarning", main];
+  // A small young generation keeps an idle daemon small (about 25 MB less), at the price of more, shorter collections.
+  const args = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2", main];
   if (options.port !== undefined) args.push("--port", String(options.port));
   const child = spawn(process.execPath, args, {
     detached: true,

@@ -282,7 +282,7 @@ const OTHERS: readonly DemoTask[] = [
     dependsOn: ["cli"],
     steps: [
       { delayMs: 400 },
-      { shell: { command: "git mv test tests", expectExitCode: 0 } },
+      { shell: { command: "mv test tests && git add --all", expectExitCode: 0 } },
       { shell: { command: '"$CANOPY_DEMO_NODE" --test', expectExitCode: 0 } },
       { commit: { message: "Rename test to tests" } },
       { usage: { inputTokens: 700, outputTokens: 120, costUsd: 0.003 } },

@@ -9,6 +9,8 @@ import {
   selectAnswer,
   selectEventsAfter,
   selectLastSeq,
+  selectLinkCursor,
+  writeLinkCursor,
   writePresence,
 } from "./journal.ts";
 import { createRandom } from "./random.ts";
@@ -132,6 +134,16 @@ export class Room<C extends Typed, E extends Typed> {
   /** Notes that a runner or session is alive. Volatile: not an event. */
   touchPresence(id: string, nowMs: number): void {
     this.#storage.transaction(() => writePresence(this.#storage.sql, id, nowMs));
+  }
+
+  /** How far a link has read this room's journal. */
+  readLinkCursor(link: string): number {
+    return selectLinkCursor(this.#storage.sql, link);
+  }
+
+  /** Moves a link's cursor. Volatile: not an event. */
+  writeLinkCursor(link: string, seq: number): void {
+    this.#storage.transaction(() => writeLinkCursor(this.#storage.sql, link, seq));
   }
 
   /** Empties every projected table and rebuilds it from the journal. */

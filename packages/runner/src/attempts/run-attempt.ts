@@ -4,6 +4,7 @@ import { resolveAgent } from "@canopy/agents";
 import type { Person, Repository } from "@canopy/git";
 import type { Workspace, WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
+import type { ClaimOutcome } from "../task-sources/task-source.ts";
 import type { Lease } from "../landing/land-changes.ts";
 import type { RunnerLog } from "../runner-log.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
@@ -24,6 +25,8 @@ export interface AttemptContext {
   readonly person: Person | null;
   /** The user's environment, from which only named variables are taken. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Claims the task where it comes from, just before the work begins. Absent: tasks are the room's own. */
+  readonly claimTask?: ((taskId: string, holder: string) => Promise<ClaimOutcome>) | undefined;
   readonly log: RunnerLog;
   readonly now: () => number;
 }
@@ -113,6 +116,7 @@ async function carryOut(
   let outcome: AgentOutcome | null = null;
   try {
     const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
+    await requireClaim(context, job);
     workspace = await prepareWorkspace({
       ...context,
       config: context.config.workspace,
@@ -126,7 +130,8 @@ async function carryOut(
     const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
     outcome = await runAgent({ ...context, agent, workspace, job, environment, signal: anySignal });
   } catch (error) {
-    ending = { outcome: "failed", failure: failureOfException(error) };
+    const failure = error instanceof TakenElsewhereError ? error.failure : failureOfException(error);
+    ending = { outcome: "failed", failure };
   }
   ending = judgeAbort(signal, timeout, job.timeoutMs) ?? ending;
   const { kept, failure } = await keepWork(context, workspace, job);
@@ -140,6 +145,26 @@ async function carryOut(
     summary: outcome?.summary ?? "",
     usage: outcome?.usage ?? ZERO_USAGE,
   };
+}
+
+/** Somebody took the task in the tracker that it comes from. */
+class TakenElsewhereError extends Error {
+  readonly failure: Failure;
+
+  constructor(by: string | null) {
+    super(`the task was taken by ${by ?? "somebody else"} in its tracker`);
+    this.failure = {
+      cause: "claimed-elsewhere",
+      message: this.message,
+      agentError: null,
+      retryAfterMs: null,
+    };
+  }
+}
+
+async function requireClaim(context: AttemptContext, job: AttemptJob): Promise<void> {
+  const outcome = await context.claimTask?.(job.taskId, `canopy:${job.askedBy}`);
+  if (outcome?.type === "taken") throw new TakenElsewhereError(outcome.by);
 }
 
 async function keepWork(
