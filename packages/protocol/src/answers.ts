@@ -4,6 +4,7 @@ import { eventEnvelopeSchema } from "./envelope.ts";
 import { jsonSchema } from "./json.ts";
 import { projectSchema } from "./node-room.ts";
 import { attemptSchema, runSchema } from "./run.ts";
+import { daemonStatusSchema, deliverReportSchema, runDetailSchema, runPlanSchema } from "./requests.ts";
 import { promptSchema, sessionSchema, transcriptEntrySchema } from "./session.ts";
 import { commentSchema, dependencySchema, taskSchema } from "./task.ts";
 import { usageSchema } from "./agent-event.ts";
@@ -77,6 +78,11 @@ export const answerSchemas = {
   session: z.object({ session: sessionSchema, prompts: z.array(promptSchema) }),
   sessions: z.object({ sessions: z.array(sessionSchema) }),
   transcript: z.object({ entries: z.array(transcriptEntrySchema) }),
+  runPlan: runPlanSchema,
+  runDetail: runDetailSchema,
+  deliverReport: deliverReportSchema,
+  stats: projectStatsSchema,
+  status: daemonStatusSchema,
   workspaces: z.object({
     backend: z.string(),
     skipped: z.array(z.object({ backend: z.string(), reason: z.string() })),

@@ -62,7 +62,16 @@ export {
   taskStatusSchema,
   taskTypeSchema,
 } from "./task.ts";
-export type { Comment, Dependency, DependencyKind, NewTask, Task, TaskPatch, TaskStatus } from "./task.ts";
+export type {
+  Comment,
+  Dependency,
+  DependencyKind,
+  NewTask,
+  NewTaskInput,
+  Task,
+  TaskPatch,
+  TaskStatus,
+} from "./task.ts";
 export {
   attemptSchema,
   attemptStateSchema,

@@ -1,4 +1,4 @@
-export { openTestHost } from "./open-test-host.ts";
+export { hostRoom, openTestHost } from "./open-test-host.ts";
 export type { TestHost } from "./open-test-host.ts";
 export { TEST_EPOCH_MS, TEST_PERSON, openTestRoom } from "./open-test-room.ts";
 export type { TestRoom } from "./open-test-room.ts";

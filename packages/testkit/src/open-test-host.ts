@@ -68,7 +68,11 @@ function parseDefinition(definition: unknown): RoomDefinition<Typed, Typed> {
   return definition as RoomDefinition<Typed, Typed>;
 }
 
-function hostRoom(room: Room<Typed, Typed>, clock: { readonly nowMs: number }): RoomHandle {
+/** A room as servers see it, with the given clock. Seeds count up. */
+export function hostRoom<C extends Typed, E extends Typed>(
+  room: Room<C, E>,
+  clock: { readonly nowMs: number },
+): RoomHandle {
   const subscribers = new Set<RoomSubscriber>();
   let seed = 0;
   room.subscribe((events) => {
