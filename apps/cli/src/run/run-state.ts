@@ -70,6 +70,11 @@ export class RunState {
   }
 }
 
+/** An agent's name without its command line. */
+function shortAgent(agent: string): string {
+  return agent.replace(/^(command|scripted):.*$/s, "$1");
+}
+
 function describeAttempt(type: string, attempt: Attempt, task: Task | undefined): RunStep | null {
   if (type === "attempt.started") {
     const again = attempt.number > 1 ? ` (attempt ${attempt.number})` : "";
@@ -77,7 +82,7 @@ function describeAttempt(type: string, attempt: Attempt, task: Task | undefined)
       kind: "started",
       task,
       attempt,
-      text: `${attempt.agent} in ${attempt.workspaceBackend ?? "a workspace"}${again}`,
+      text: `${shortAgent(attempt.agent)} in ${attempt.workspaceBackend ?? "a workspace"}${again}`,
     };
   }
   if (type !== "attempt.ended") return null;

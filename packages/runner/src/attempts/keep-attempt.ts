@@ -1,6 +1,7 @@
 import type { AttemptJob, Capture as KeptCapture, ProjectConfig } from "@canopy/protocol";
 import type { Capture, Person, Repository } from "@canopy/git";
 import { ATTEMPT_REF_PREFIX, updateRefs, writeCommit } from "@canopy/git";
+import { agentLabel } from "../landing/agent-label.ts";
 import { commitPeople } from "../landing/commit-identity.ts";
 
 /** What an attempt's commit says. */
@@ -46,6 +47,7 @@ export async function keepAttempt(options: KeepOptions): Promise<KeptCapture | n
     model: label.model,
     nowMs: options.nowMs,
   });
+  const agent = agentLabel(label.agent);
   const commit = await writeCommit(repository, {
     tree: capture.tree,
     parents: [baseCommit],
@@ -54,7 +56,7 @@ export async function keepAttempt(options: KeepOptions): Promise<KeptCapture | n
     message: composeMessage(label.title, capture),
     trailers: [
       { key: "Task", value: label.taskId },
-      { key: "Agent", value: label.model === null ? label.agent : `${label.agent}/${label.model}` },
+      { key: "Agent", value: label.model === null ? agent : `${agent}/${label.model}` },
       { key: "Session", value: label.sessionId },
       { key: "Attempt", value: label.attemptId },
       ...people.trailers,

@@ -1,5 +1,6 @@
 import type { ProjectConfig } from "@canopy/protocol";
 import type { Person, Signature, Trailer } from "@canopy/git";
+import { agentLabel } from "./agent-label.ts";
 
 /** Whose work a commit is. */
 export interface Authorship {
@@ -20,8 +21,9 @@ export interface CommitPeople {
 }
 
 function agentPerson(agent: string, model: string | null): Person {
-  const name = model === null ? agent : `${agent} (${model})`;
-  return { name, email: `${agent.replaceAll(/[^A-Za-z0-9._-]/g, "-")}@agents.canopy.invalid` };
+  const label = agentLabel(agent);
+  const name = model === null ? label : `${label} (${model})`;
+  return { name, email: `${label.replaceAll(/[^A-Za-z0-9._-]/g, "-")}@agents.canopy.invalid` };
 }
 
 function askingPerson(authorship: Authorship): Person {
