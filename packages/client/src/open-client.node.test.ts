@@ -82,7 +82,7 @@ test("every part of the API answers in its shape", async () => {
   room?.submit({
     key: "run",
     actor,
-    command: { type: "run.start", options: { baseBranch: "main", concurrency: 1 } },
+    command: { type: "run.start", options: { baseBranch: "main", agent: "scripted", concurrency: 1 } },
   });
   const [run] = await web.listRuns({ status: "running" });
   const [attempt] = await web.listAttempts(run?.runId);

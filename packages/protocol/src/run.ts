@@ -48,7 +48,7 @@ export const capsSchema = z.strictObject({
 /** Everything that a run was asked to do, defaults filled in. */
 export const runOptionsSchema = z.strictObject({
   concurrency: z.int().min(1).max(256).default(4),
-  agent: z.string().min(1).max(4000).default("scripted"),
+  agent: z.string().min(1).max(4000),
   model: z.string().nullable().default(null),
   maxRetries: z.int().min(0).max(100).default(3),
   timeoutMs: z.int().positive().default(1_800_000),

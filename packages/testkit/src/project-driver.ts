@@ -72,7 +72,7 @@ export function openProjectDriver(seed = 1): ProjectDriver {
       base.accept({ type: "task.create", task: { title, ...fields } })["task"] as unknown as Task,
     task: (taskId: string): Task => need(selectTask(base.room.sql, taskId), taskId),
     startRun: (options: Record<string, Json> = {}): Run =>
-      base.accept({ type: "run.start", options: { baseBranch: "main", ...options } })[
+      base.accept({ type: "run.start", options: { baseBranch: "main", agent: "scripted", ...options } })[
         "run"
       ] as unknown as Run,
     run: (runId: string): Run => need(selectRun(base.room.sql, runId), runId),

@@ -106,6 +106,8 @@ export function formatSummary(summary: RunSummary): string {
     ...(conflicted.length > 0 ? [`${conflicted.length} conflicted`] : []),
     ...(left.length > 0 ? [`${left.length} not run`] : []),
   ];
+  const isNothing = summary.run.totals.attempts === 0 && left.length === 0;
+  if (isNothing) return "nothing to do: no task is ready for this run (see: canopy task list)";
   const lines = [
     `${run.state === "completed" ? "done" : "stopped"}: ${counts.join(", ")} in ${formatDuration(summary.durationMs)}, cost ${formatCost(summary.costUsd)}`,
     ...section("failed", failed),

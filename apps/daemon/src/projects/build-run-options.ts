@@ -1,12 +1,14 @@
 import type { ProjectConfig, RetryRule, RunOptions, RunRequest, TaskId } from "@canopy/protocol";
-import { runOptionsSchema } from "@canopy/protocol";
+import { CanopyError, runOptionsSchema } from "@canopy/protocol";
 
-/** What a request and the configuration make together. `agent` is what runs when neither names one. */
+/** What a request and the configuration make together. */
 export interface RunOptionsInput {
   readonly request: RunRequest;
   readonly config: ProjectConfig;
   readonly baseBranch: string;
   readonly taskIds: readonly TaskId[];
+  /** What a plan shows when nobody chose an agent; a run needs a choice. */
+  readonly agentWhenNone?: string;
 }
 
 function retryRules(config: ProjectConfig): Record<string, RetryRule> {
@@ -34,13 +36,23 @@ function buildFilter({ request, config, taskIds }: RunOptionsInput): unknown {
   };
 }
 
+/** An agent costs money and changes files, so it is never guessed. */
+function chooseAgent({ request, config, agentWhenNone }: RunOptionsInput): string {
+  const agent = request.agent ?? config.run.agent ?? agentWhenNone;
+  if (agent !== undefined) return agent;
+  const configured = Object.keys(config.agents);
+  throw new CanopyError("usage.unknown-agent", "no agent was chosen", {
+    hint: `say --agent NAME, or set [run] agent in .canopy/config.toml; NAME is ${[...configured, "claude", "codex", "gemini", "opencode"].join(", ")}, command:COMMAND or acp:COMMAND`,
+  });
+}
+
 /** Fills a run's options: what the request says, else the configuration, else the documented default. 0 means 0. */
 export function buildRunOptions(input: RunOptionsInput): RunOptions {
   const { request, config, baseBranch } = input;
   const { run, rules } = config;
   return runOptionsSchema.parse({
     concurrency: request.concurrency ?? run.concurrency,
-    agent: request.agent ?? run.agent ?? "scripted",
+    agent: chooseAgent(input),
     model: request.model ?? run.model ?? null,
     maxRetries: request.maxRetries ?? run.max_retries,
     timeoutMs: request.timeoutMs ?? run.timeout,

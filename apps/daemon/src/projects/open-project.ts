@@ -53,6 +53,9 @@ export interface ProjectContext {
   readonly log: RunnerLog;
 }
 
+/** What a plan shows instead of an agent's name when nobody chose one. */
+const NO_AGENT = "(no agent chosen)";
+
 /** One repository in the hands of this daemon: its room, its object database, its runner. */
 export class OpenProject implements AsyncDisposable {
   readonly project: Project;
@@ -114,7 +117,7 @@ export class OpenProject implements AsyncDisposable {
 
   /** Says which tasks a run would take, and why it would pass over the others. */
   async planRun(request: RunRequest): Promise<RunPlan> {
-    const { options } = await this.#prepareRun(request);
+    const { options } = await this.#prepareRun(request, NO_AGENT);
     const ready = this.room.read((sql) => selectReadyTasks(sql));
     const judged = ready.map((task) => ({ task, reason: explainFilter(task, options.filter) }));
     return {
@@ -198,6 +201,7 @@ export class OpenProject implements AsyncDisposable {
 
   async #prepareRun(
     request: RunRequest,
+    agentWhenNone?: string,
   ): Promise<{ readonly options: Run["options"]; readonly identity: RepositoryIdentity }> {
     const identity = await readRepositoryIdentity(request.path);
     const baseBranch = requireBranch(identity);
@@ -212,8 +216,9 @@ export class OpenProject implements AsyncDisposable {
     }
     const config = await loadConfig(identity.worktreeRoot);
     const taskIds = (request.tasks ?? []).map((reference) => this.#findTask(reference));
-    const options = buildRunOptions({ request, config, baseBranch, taskIds });
-    resolveAgent(options.agent, config.agents, identity.worktreeRoot);
+    const none = agentWhenNone === undefined ? {} : { agentWhenNone };
+    const options = buildRunOptions({ request, config, baseBranch, taskIds, ...none });
+    if (options.agent !== agentWhenNone) resolveAgent(options.agent, config.agents, identity.worktreeRoot);
     return { options, identity };
   }
 

@@ -45,7 +45,12 @@ export function openProjectStory(seed: number): ProjectStory {
     () => driver.submit({ type: "dependency.add", task: anyTask(), on: anyTask() }),
     () => driver.submit({ type: "dependency.remove", task: anyTask(), on: anyTask() }),
     () => {
-      const options = { baseBranch: "main", concurrency: 1 + Math.floor(random() * 4), maxRetries: 1 };
+      const options = {
+        baseBranch: "main",
+        agent: "scripted",
+        concurrency: 1 + Math.floor(random() * 4),
+        maxRetries: 1,
+      };
       const answer = driver.submit({ type: "run.start", options });
       if (answer.type === "accepted") runIds = [...runIds, readRunId(answer.result)].slice(-5);
     },

@@ -75,7 +75,11 @@ test("gauges are read from the rooms when somebody asks", async () => {
   const room = server.host.room(projectRoomAddress("prj_web"));
   const actor = { kind: "person", id: "ada" } as const;
   room?.submit({ key: "one", actor, command: { type: "task.create", task: { title: "x" } } });
-  room?.submit({ key: "two", actor, command: { type: "run.start", options: { baseBranch: "main" } } });
+  room?.submit({
+    key: "two",
+    actor,
+    command: { type: "run.start", options: { baseBranch: "main", agent: "scripted" } },
+  });
   await server.request("GET", "/api/v1/projects/prj_web/events/stream");
   const names = [
     "canopy_active_agents",
