@@ -231,7 +231,8 @@ export class Room<C extends Typed, E extends Typed> {
       nowMs: submission.nowMs,
       actor: submission.actor,
       random,
-      newId: (kind) => createId(kind, submission.nowMs, random()),
+      // Two draws: one has 32 bits, an id takes 40.
+      newId: (kind) => createId(kind, submission.nowMs, random() + random() / 4_294_967_296),
       emit: (event) => {
         const { type, ...payload } = event;
         const envelope: EventEnvelope = {

@@ -10,6 +10,8 @@ import type { RunnerLog } from "../runner-log.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
+import type { BaseKeeper } from "./base-keeper.ts";
+import type { PreparedWorkspace } from "./prepare-workspace.ts";
 import { prepareWorkspace } from "./prepare-workspace.ts";
 import type { AgentOutcome } from "./run-agent.ts";
 import { runAgent } from "./run-agent.ts";
@@ -19,6 +21,7 @@ export interface AttemptContext {
   readonly source: JobSource;
   readonly repository: Repository;
   readonly workspaces: WorkspaceStore;
+  readonly bases: BaseKeeper;
   readonly project: { readonly projectId: string; readonly name: string };
   readonly checkout: string;
   readonly config: ProjectConfig;
@@ -103,6 +106,43 @@ export async function runAttempt(
   }
 }
 
+/** What came of the work itself, before what was left in the workspace is looked at. */
+interface Work {
+  readonly prepared: PreparedWorkspace | null;
+  readonly outcome: AgentOutcome | null;
+  readonly failure: Failure | null;
+}
+
+async function work(
+  context: AttemptContext,
+  lease: Lease,
+  job: AttemptJob,
+  signal: AbortSignal,
+): Promise<Work> {
+  let prepared: PreparedWorkspace | null = null;
+  try {
+    const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
+    await requireClaim(context, job);
+    prepared = await prepareWorkspace({ ...context, config: context.config.workspace, job, signal });
+    const { workspace } = prepared;
+    await context.source.submit(
+      {
+        type: "attempt.start",
+        ...lease,
+        baseCommit: workspace.commit,
+        workspaceBackend: workspace.backend,
+      },
+      `start:${lease.jobId}:${lease.fence}`,
+    );
+    const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
+    const outcome = await runAgent({ ...context, agent, workspace, job, environment, signal });
+    return { prepared, outcome, failure: null };
+  } catch (error) {
+    const failure = error instanceof TakenElsewhereError ? error.failure : failureOfException(error);
+    return { prepared, outcome: null, failure };
+  }
+}
+
 async function carryOut(
   context: AttemptContext,
   lease: Lease,
@@ -110,41 +150,25 @@ async function carryOut(
   signal: AbortSignal,
 ): Promise<AttemptResult> {
   const timeout = AbortSignal.timeout(job.timeoutMs);
-  const anySignal = AbortSignal.any([signal, timeout]);
-  let workspace: Workspace | null = null;
-  let ending: Ending | null = null;
-  let outcome: AgentOutcome | null = null;
-  try {
-    const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
-    await requireClaim(context, job);
-    workspace = await prepareWorkspace({
-      ...context,
-      config: context.config.workspace,
-      job,
-      signal: anySignal,
-    });
-    await context.source.submit(
-      { type: "attempt.start", ...lease, baseCommit: workspace.commit, workspaceBackend: workspace.backend },
-      `start:${lease.jobId}:${lease.fence}`,
-    );
-    const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
-    outcome = await runAgent({ ...context, agent, workspace, job, environment, signal: anySignal });
-  } catch (error) {
-    const failure = error instanceof TakenElsewhereError ? error.failure : failureOfException(error);
-    ending = { outcome: "failed", failure };
-  }
-  ending = judgeAbort(signal, timeout, job.timeoutMs) ?? ending;
+  const done = await work(context, lease, job, AbortSignal.any([signal, timeout]));
+  const early = judgeAbort(signal, timeout, job.timeoutMs);
+  const workspace = done.prepared?.workspace ?? null;
   const { kept, failure } = await keepWork(context, workspace, job);
-  // Work that could not be captured must not count as done; the workspace stays for a person to look into.
-  ending ??=
-    failure === null && outcome !== null ? judge(outcome, kept !== null) : { outcome: "failed", failure };
+  await done.prepared?.release();
   return {
-    ...ending,
+    ...(early ?? judgeWork(done, failure, kept !== null)),
     baseCommit: workspace?.commit ?? null,
     capture: kept,
-    summary: outcome?.summary ?? "",
-    usage: outcome?.usage ?? ZERO_USAGE,
+    summary: done.outcome?.summary ?? "",
+    usage: done.outcome?.usage ?? ZERO_USAGE,
   };
+}
+
+/** Work that could not be captured must not count as done; its workspace stays for a person to look into. */
+function judgeWork(done: Work, captureFailure: Failure | null, hasChanges: boolean): Ending {
+  const failure = done.failure ?? captureFailure;
+  if (failure !== null || done.outcome === null) return { outcome: "failed", failure };
+  return judge(done.outcome, hasChanges);
 }
 
 /** Somebody took the task in the tracker that it comes from. */
