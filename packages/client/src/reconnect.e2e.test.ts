@@ -88,6 +88,11 @@ test.each(["websocket", "sse"] as const)(
     );
     end.abort();
     await Promise.all([whole.done, cut.done]);
+    const { subscribers } = server.server.feeds.counts;
+    await until(
+      () => subscribers.socket + subscribers.stream === 0,
+      () => JSON.stringify(subscribers),
+    );
     process.stderr.write(
       `${transport}: ${proxy.cutCount} cuts, ${lastSeq} events, ${cut.copy.snapshotCount} snapshots, seed ${seed}\n`,
     );

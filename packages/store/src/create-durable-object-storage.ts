@@ -1,6 +1,6 @@
 import type { RoomStorage, SqlRow, SqlValue, Synchronous } from "@canopy/core";
 import { CanopyError, assert } from "@canopy/protocol";
-import { assertPortable, assertSynchronous } from "./portable-sql.ts";
+import { assertBindings, assertPortable, assertSynchronous } from "./portable-sql.ts";
 import { diskFull } from "./store-error.ts";
 
 /** What is used of a Durable Object's `ctx.storage`; described by its shape, so that no Cloudflare type is needed. */
@@ -40,7 +40,8 @@ export function createDurableObjectStorage(storage: DurableObjectStorageLike): R
 }
 
 function execute(storage: DurableObjectStorageLike, query: string, bindings: readonly SqlValue[]): SqlRow[] {
-  assertPortable(query, bindings);
+  assertBindings(query, bindings);
+  assertPortable(query);
   try {
     return storage.sql
       .exec(query, ...bindings)

@@ -4,7 +4,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { DatabaseSync as Database } from "node:sqlite";
 import type { RoomStorage, Sql, SqlRow, SqlValue, Synchronous } from "@canopy/core";
 import { CanopyError, assert } from "@canopy/protocol";
-import { assertPortable, assertSingleStatement, assertSynchronous } from "./portable-sql.ts";
+import { assertBindings, assertPortable, assertSingleStatement, assertSynchronous } from "./portable-sql.ts";
 import { diskFull, toStoreError } from "./store-error.ts";
 
 /** How a database on this machine is opened. */
@@ -160,13 +160,14 @@ class SqliteStorage implements NodeStorage {
   }
 
   #exec(query: string, bindings: readonly SqlValue[]): SqlRow[] {
-    assertPortable(query, bindings);
+    assertBindings(query, bindings);
     return this.#run(() => parseRows(this.#prepare(query).all(...bindings)));
   }
 
   #prepare(query: string): StatementSync {
     const cached = this.#statements.get(query);
     if (cached !== undefined) return cached;
+    assertPortable(query);
     const statement = this.#database.prepare(query);
     assertSingleStatement(query, statement.sourceSQL);
     if (this.#statements.size >= MAX_CACHED_STATEMENTS) this.#statements.clear();

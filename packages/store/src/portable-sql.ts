@@ -6,9 +6,13 @@ export const MAX_BINDINGS = 100;
 
 const REFUSED = /^\s*(BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|ATTACH|DETACH|VACUUM)\b/i;
 
-/** Holds a statement to what both bindings of the port accept; anything else is a bug. */
-export function assertPortable(query: string, bindings: readonly SqlValue[]): void {
+/** Holds a call to what both bindings of the port accept; more is a bug. */
+export function assertBindings(query: string, bindings: readonly SqlValue[]): void {
   assert(bindings.length <= MAX_BINDINGS, `${bindings.length} values bound by one statement: ${query}`);
+}
+
+/** Holds a statement to what both bindings of the port accept; anything else is a bug. */
+export function assertPortable(query: string): void {
   assert(!REFUSED.test(query), `a statement that Durable Objects refuse: ${query}`);
 }
 
