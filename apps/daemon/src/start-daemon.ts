@@ -5,7 +5,8 @@ import type { Actor, DaemonStatus, Project } from "@canopy/protocol";
 import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
 import { createServer } from "@canopy/server";
-import type { ServerPorts } from "@canopy/server";
+import type { Server, ServerPorts } from "@canopy/server";
+import { createMetrics } from "@canopy/server/metrics";
 import { acquireDaemonLock } from "./home/daemon-lock.ts";
 import type { DaemonPaths } from "./home/daemon-paths.ts";
 import { readOrCreateToken, writePrivateFile } from "./home/private-file.ts";
@@ -68,9 +69,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       },
     }),
   );
-  const listening = stack.use(
-    await listen({ server: createServer(ports), port: options.port, socketPath: paths.socketPath }),
-  );
+  const { metrics, useServer } = createDaemonMetrics(host, hub);
+  const server = useServer(createServer({ ...ports, metrics }));
+  const listening = stack.use(await listen({ server, port: options.port, socketPath: paths.socketPath }));
   boundPort = listening.port;
   writeInfo(paths, boundPort, startedAtMs);
   stack.defer(() => {
@@ -90,6 +91,29 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   log.info({ port: boundPort, version: CANOPY_VERSION, stateDir: paths.stateDir }, "started");
   hub.resume().catch((error: unknown) => log.error({ error }, "resuming unfinished work failed"));
   return { port: boundPort, stop, stopped: stopped.promise };
+}
+
+/** Metrics of everything that happens in the rooms. The server is made with them, so its own counts come late. */
+function createDaemonMetrics(
+  host: NodeRoomHost,
+  hub: ProjectHub,
+): { readonly metrics: ReturnType<typeof createMetrics>; readonly useServer: (server: Server) => Server } {
+  let server: Server | null = null;
+  const metrics = createMetrics({
+    host,
+    feedCounts: () => server?.feeds.counts,
+    memoryBytes: () => process.memoryUsage.rss(),
+    overlayMounts: () => hub.countActive().attempts,
+    rooms: () => host.measureRooms(),
+  });
+  host.onEvents((_address, events) => metrics.observeEvents(events));
+  return {
+    metrics,
+    useServer: (made) => {
+      server = made;
+      return made;
+    },
+  };
 }
 
 function writeInfo(paths: DaemonPaths, port: number, startedAtMs: number): void {

@@ -1,2 +1,14 @@
-/** Filled by this package's first slice. */
-export const PACKAGE = "@canopy/client";
+export type { FetchInit, FetchPort, FetchedResponse } from "./http/fetch-port.ts";
+export { parseWireError } from "./http/parse-wire-error.ts";
+export { openClient } from "./open-client.ts";
+export type { Client, ClientOptions } from "./open-client.ts";
+export type { ProjectClient, TaskListQuery } from "./project-client.ts";
+export { reduceFeatureState } from "./state/reduce-feature-state.ts";
+export { reduceNodeState } from "./state/reduce-node-state.ts";
+export type { NodeState } from "./state/reduce-node-state.ts";
+export { reduceProjectState } from "./state/reduce-project-state.ts";
+export { featureView, nodeView, projectView } from "./state/room-view.ts";
+export type { RoomView } from "./state/room-view.ts";
+export type { LiveRoomMessage } from "./subscribe/room-source.ts";
+export type { WebSocketLike, WebSocketPort } from "./subscribe/socket-source.ts";
+export type { ReconnectPolicy, SubscribeOptions } from "./subscribe/subscribe-room.ts";

@@ -21,7 +21,7 @@ export type {
   Typed,
 } from "./kernel/room-definition.ts";
 export { clearTimer, selectNextDueMs, setTimer } from "./kernel/timers.ts";
-export { deleteAnswersBefore, selectLinkCursor, selectPresence, writeLinkCursor } from "./kernel/journal.ts";
+export { deleteAnswersBefore, selectPresence } from "./kernel/journal.ts";
 export type { SubmitAnswer } from "./kernel/journal.ts";
 export { ANSWER_RETENTION_MS, Room } from "./kernel/room.ts";
 export type { EventListener, Submission } from "./kernel/room.ts";

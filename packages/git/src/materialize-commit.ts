@@ -171,7 +171,6 @@ export function advanceCheckout(options: AdvanceOptions): (readonly [string, ...
   return [
     ["git", ...SAFE_GIT_OPTIONS, "read-tree", "-m", "-u", options.from, options.to],
     ["git", ...SAFE_GIT_OPTIONS, "update-ref", `refs/heads/${options.branch}`, options.to],
-    primeCheckout(),
   ];
 }
 

@@ -1,7 +1,12 @@
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { hashObject } from "./git-object.ts";
 import { createTemporaryRepository } from "./temporary-repository.ts";
+
+const execute = promisify(execFile);
 
 test("many reads at once come back in order, small and large, present and missing", async () => {
   await using fixture = await createTemporaryRepository();
@@ -31,4 +36,20 @@ test("objects written after the reader started are found", async () => {
   await fixture.write({ later: "x" });
   const commit = await fixture.commitAll("second");
   expect((await fixture.repository.readObject(commit))?.objectId).toBe(commit);
+});
+
+test("an idle reader does not keep a program running, and one that closes it can wait for that", async () => {
+  await using fixture = await createTemporaryRepository();
+  await fixture.commitAll("first");
+  const code = (ending: string): string => `
+    import { openObjectReader } from ${JSON.stringify(join(import.meta.dirname, "object-reader.ts"))};
+    const reader = openObjectReader(${JSON.stringify(fixture.repository.commonDir)});
+    console.log((await reader.read("HEAD")).kind);
+    ${ending}`;
+  for (const ending of ["", "await reader[Symbol.asyncDispose](); console.log('closed');"]) {
+    const child = await execute(process.execPath, ["--input-type=module", "-e", code(ending)], {
+      timeout: 20_000,
+    });
+    expect(child.stdout).toBe(ending === "" ? "commit\n" : "commit\nclosed\n");
+  }
 });

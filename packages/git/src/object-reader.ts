@@ -92,6 +92,8 @@ class BatchProcess {
 
   end(): Promise<void> {
     this.isOpen = false;
+    // Whoever waits for the end must be able to: from here on the process counts again.
+    this.#child.ref();
     this.#child.stdin.end();
     return this.closed;
   }

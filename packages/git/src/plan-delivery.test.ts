@@ -101,7 +101,8 @@ test("a folder that becomes a file or a link is no obstacle, but what lies in it
   await symlink("flat", join(fixture.workTree, "was-link"));
   await fixture.commitAll("base");
   await fixture.git(["checkout", "-q", "-b", "canopy/main"]);
-  for (const path of ["flat", "link", "was-link"]) await rm(join(fixture.workTree, path), { recursive: true });
+  for (const path of ["flat", "link", "was-link"])
+    await rm(join(fixture.workTree, path), { recursive: true });
   await fixture.write({ flat: "now a file\n", "was-link/a": "now a folder\n" });
   await symlink("flat", join(fixture.workTree, "link"));
   const to = await fixture.commitAll("landed");

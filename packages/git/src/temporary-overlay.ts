@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -40,6 +40,15 @@ export async function mountTemporaryOverlay(root: string): Promise<TemporaryOver
   const pid = holder.pid ?? 0;
   const namespaces = isRoot ? [] : ["--user", "--preserve-credentials"];
   const enter = ["nsenter", "--target", String(pid), ...namespaces, "--mount"];
+  // Inside, an ordinary user is themselves again, as an agent is: the index of a checkout remembers who owns its files.
+  const leave = isRoot
+    ? []
+    : [
+        "unshare",
+        "--user",
+        `--map-user=${process.getuid?.() ?? 0}`,
+        `--map-group=${process.getgid?.() ?? 0}`,
+      ];
   const workTree = join(root, "merged");
   return {
     upperDirectory: join(root, "upper"),
@@ -47,7 +56,7 @@ export async function mountTemporaryOverlay(root: string): Promise<TemporaryOver
     workTree,
     enter,
     async run(script: string): Promise<string> {
-      const [program, ...rest] = [...enter, "sh", "-ec", `cd "$1"; ${script}`, "sh", workTree];
+      const [program, ...rest] = [...enter, ...leave, "sh", "-ec", `cd "$1"; ${script}`, "sh", workTree];
       const environment = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", LANG: "C.UTF-8" };
       const output = await execute(program, rest, { env: environment, maxBuffer: 1 << 28 });
       return output.stdout;
@@ -55,6 +64,8 @@ export async function mountTemporaryOverlay(root: string): Promise<TemporaryOver
     async [Symbol.asyncDispose](): Promise<void> {
       holder.stdin.end();
       await exited;
+      // The kernel leaves it closed to everybody, which an ordinary user could then not remove.
+      await chmod(join(root, "work", "work"), 0o700).catch(() => undefined);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { CanopyError } from "@canopy/protocol";
-import { GITLINK_MODE, isTreeEntry } from "./git-object.ts";
+import { GITLINK_MODE, displayPath, isTreeEntry } from "./git-object.ts";
 import type { Tree, TreeEntry } from "./git-object.ts";
 import type { IgnoreChecker } from "./ignore-checker.ts";
 import { openDirectory } from "./open-directory.ts";
@@ -72,12 +72,28 @@ export async function isEmbeddedRepository(directory: OpenDirectory): Promise<bo
   return (await gitDirectory.kindOf("HEAD")) !== null;
 }
 
+async function requireReadable<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const errno = error instanceof Error && "code" in error ? error.code : "";
+    if (errno !== "EACCES" && errno !== "EPERM") throw error;
+    const readable = displayPath(path);
+    throw new CanopyError("workspace.failed", `a folder of the workspace may not be entered: ${readable}`, {
+      hint: "Give its owner the right to read it.",
+      data: { path: readable },
+      cause: error,
+    });
+  }
+}
+
 async function walkChild(context: WalkContext, level: Level, name: string): Promise<void> {
   const base = level.base.get(name);
-  const upper = await level.upper.openChild(name);
+  const path = level.path + name;
+  const upper = await requireReadable(path, level.upper.openChild(name));
   if (upper === null) return;
   await using _closingUpper = upper;
-  const merged = await level.merged.openChild(name);
+  const merged = await requireReadable(path, level.merged.openChild(name));
   if (merged === null) return;
   await using _closingMerged = merged;
   const isKnown = isTreeEntry(base);

@@ -56,7 +56,7 @@ export type EntryId = Id<"entry">;
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const TIME_CHARS = 7;
-const RANDOM_CHARS = 5;
+const RANDOM_CHARS = 8;
 /** 2026-01-01T00:00:00Z, the origin of the time part, in milliseconds. */
 const EPOCH_MS = 1_767_225_600_000;
 const TICK_MS = 100;
@@ -72,8 +72,8 @@ function encodeBase32(value: number, length: number): string {
 }
 
 /**
- * Makes an id from a time and a random number: 7 characters of time (100 ms ticks, sortable) and 5 random
- * ones, in Crockford's base 32. `random` is in [0, 1). Deterministic: same input, same id.
+ * Makes an id from a time and a random number: 7 characters of time (100 ms ticks, sortable) and 8 random
+ * ones (40 bits), in Crockford's base 32. `random` is in [0, 1). Deterministic: same input, same id.
  */
 export function createId<K extends IdKind>(kind: K, nowMs: number, random: number): Id<K> {
   const time = encodeBase32((nowMs - EPOCH_MS) / TICK_MS, TIME_CHARS);

@@ -62,7 +62,16 @@ export {
   taskStatusSchema,
   taskTypeSchema,
 } from "./task.ts";
-export type { Comment, Dependency, DependencyKind, NewTask, Task, TaskPatch, TaskStatus } from "./task.ts";
+export type {
+  Comment,
+  Dependency,
+  DependencyKind,
+  NewTask,
+  NewTaskInput,
+  Task,
+  TaskPatch,
+  TaskStatus,
+} from "./task.ts";
 export {
   attemptSchema,
   attemptStateSchema,
@@ -139,6 +148,8 @@ export {
   liveDeltaSchema,
 } from "./feature-room.ts";
 export type { FeatureCommand, FeatureEvent, FeatureState, LiveDelta } from "./feature-room.ts";
+export { answerSchemas, notRunningReasonSchema, projectStatsSchema, taskDetailSchema } from "./answers.ts";
+export type { Answer, AnswerName, NotRunning } from "./answers.ts";
 export { nodeCommandSchema, nodeEventSchema, projectSchema } from "./node-room.ts";
 export type { NodeCommand, NodeEvent, Project } from "./node-room.ts";
 export {

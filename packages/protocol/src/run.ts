@@ -27,6 +27,7 @@ export const failureCauseSchema = z.enum([
   "interrupted",
   "workspace",
   "configuration",
+  "claimed-elsewhere",
 ]);
 
 /** How often and how soon one cause of failure is tried again. */

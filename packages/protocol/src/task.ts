@@ -120,5 +120,7 @@ export type Dependency = z.infer<typeof dependencySchema>;
 export type DependencyKind = z.infer<typeof dependencyKindSchema>;
 /** What a person gives to make a task, defaults filled in. */
 export type NewTask = z.infer<typeof newTaskSchema>;
+/** What a person gives to make a task; defaults may be left out. */
+export type NewTaskInput = z.input<typeof newTaskSchema>;
 /** Changed fields of a task. */
 export type TaskPatch = z.infer<typeof taskPatchSchema>;

@@ -2,6 +2,8 @@ import type { JobId, LeasedJob, ProjectConfig, RunnerId } from "@canopy/protocol
 import type { MergeEngine, Person, Repository } from "@canopy/git";
 import type { WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "./job-source.ts";
+import type { ClaimOutcome } from "./task-sources/task-source.ts";
+import { BaseKeeper } from "./attempts/base-keeper.ts";
 import type { CancelReason } from "./attempts/run-attempt.ts";
 import { runAttempt } from "./attempts/run-attempt.ts";
 import type { Lease } from "./landing/land-changes.ts";
@@ -26,6 +28,8 @@ export interface RunnerOptions {
   readonly readConfig: () => Promise<ProjectConfig>;
   readonly readPerson: () => Promise<Person | null>;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Claims a task where it comes from, just before the work begins. */
+  readonly claimTask?: (taskId: string, holder: string) => Promise<ClaimOutcome>;
   readonly log: RunnerLog;
   readonly now: () => number;
 }
@@ -47,13 +51,16 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   const { runnerId, hostId } = options;
   options.source.heartbeat(runnerId);
   await options.source.submit({ type: "runner.register", runnerId, hostId }, `register:${runnerId}`);
-  const runner = new JobRunner(options);
+  const bases = new BaseKeeper(options.repository);
+  await bases.clear();
+  const runner = new JobRunner(options, bases);
   runner.begin();
   return runner;
 }
 
 class JobRunner implements Runner {
   readonly #options: RunnerOptions;
+  readonly #bases: BaseKeeper;
   readonly #active = new Map<
     string,
     { readonly controller: AbortController; readonly done: Promise<void> }
@@ -64,8 +71,9 @@ class JobRunner implements Runner {
   #leaseAgain = false;
   #leaseCount = 0;
 
-  constructor(options: RunnerOptions) {
+  constructor(options: RunnerOptions, bases: BaseKeeper) {
     this.#options = options;
+    this.#bases = bases;
   }
 
   get activeCount(): number {
@@ -138,7 +146,7 @@ class JobRunner implements Runner {
     const config = await this.#readConfigFor(lease, payload.kind === "attempt");
     if (config === null) return;
     if (payload.kind === "attempt") {
-      await runAttempt({ ...options, config, person }, lease, payload, signal);
+      await runAttempt({ ...options, bases: this.#bases, config, person }, lease, payload, signal);
       return;
     }
     const context = { ...options, policy: config.commits, person };

@@ -16,6 +16,22 @@ export interface ServerLog {
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
+/** One answered request. `route` is the pattern, never the path, so that there are few of them. */
+export interface ObservedRequest {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+/** Metrics as the server uses them; `@canopy/server/metrics` makes them for Prometheus. */
+export interface ServerMetrics {
+  readonly contentType: string;
+  observeRequest(request: ObservedRequest): void;
+  /** The text of `/metrics`. */
+  render(): Promise<string>;
+}
+
 /** What the server needs of the program it is part of. */
 export interface ServerPorts {
   readonly host: RoomHost;
@@ -26,6 +42,8 @@ export interface ServerPorts {
   /** Who asks when a request names nobody. */
   readonly defaultActor: Actor;
   readonly log: ServerLog;
+  /** Without it there is no `/metrics`. */
+  readonly metrics?: ServerMetrics;
   newKey(): string;
   now(): number;
   status(): DaemonStatus;

@@ -8,19 +8,19 @@ import { findEventFaults } from "./check-events.ts";
 import { EventCollector } from "./collect-events.ts";
 import { spawnLocal } from "./spawn-local.ts";
 
-/**
- * What the agent of a conformance test does.
- * - `say-prompt`: says what `createPrompt` was given
- * - `edit`: writes `made.txt` with the content `made\n`
- * - `permission`: asks once; writes `allowed.txt` when allowed and `denied.txt` when not
- * - `stream-then-hang`, `tool-then-hang`: says something, or runs a tool, and then waits for a cancel
- * - `deaf`: says something, then reacts to no cancel and no SIGTERM
- * - `crash`: prints `boom` on standard error and ends with exit code 3
- * - `flood`: says 100,000 lines of 99 characters
- * - `orphan`: leaves a process in a session of its own behind
- * - `missing`: a program that does not exist
- * - `error:KIND`: fails with that class of error; with `rate-limit` it asks for a wait of 1,500 ms where it can
- */
+// What each scenario's agent does:
+// - `say-prompt`: says what `createPrompt` was given
+// - `edit`: writes `made.txt` with the content `made\n`
+// - `permission`: asks once; writes `allowed.txt` when allowed and `denied.txt` when not
+// - `stream-then-hang`, `tool-then-hang`: says something, or runs a tool, and then waits for a cancel
+// - `deaf`: says something, then reacts to no cancel and no SIGTERM
+// - `crash`: prints `boom` on standard error and ends with exit code 3
+// - `flood`: says 100,000 lines of 99 characters
+// - `orphan`: leaves a process in a session of its own behind
+// - `missing`: a program that does not exist
+// - `error:KIND`: fails with that class of error; with `rate-limit` it asks for a wait of 1,500 ms where it can
+
+/** What the agent of a conformance test does: see the list above. */
 export type ConformanceScenario =
   | "say-prompt"
   | "edit"

@@ -1,3 +1,5 @@
+export { hostRoom, openTestHost } from "./open-test-host.ts";
+export type { TestHost } from "./open-test-host.ts";
 export { TEST_EPOCH_MS, TEST_PERSON, openTestRoom } from "./open-test-room.ts";
 export type { TestRoom } from "./open-test-room.ts";
 export { TEST_RUNNER, attemptResult, failedResult, openProjectDriver } from "./project-driver.ts";

@@ -92,7 +92,7 @@ export async function mountOverlay(
     script: workspaceScript(backend),
     args: [lower, layout.path, ...bringPaths],
   });
-  return { view: createMountedView(layout.workspaceId, backend, holder), notes: holder.notes };
+  return { view: createMountedView(layout, backend, holder), notes: holder.notes };
 }
 
 /** Makes an overlay workspace on layers, with what is brought along. */

@@ -16,7 +16,9 @@ import { startNamespaceHolder } from "./namespace-holder.ts";
 import { identifyProcess, isRunning } from "./process-table.ts";
 import type { Trash } from "./remove-tree.ts";
 import { runCommand } from "./run-command.ts";
+import { toolPath } from "./tool-paths.ts";
 import type { BackendName } from "./workspace-metadata.ts";
+import { leaveUserNamespace } from "./workspace-view.ts";
 
 /** Commands to run at the root of a checkout, with their whole environment. */
 export interface CheckoutCommands {
@@ -262,7 +264,15 @@ class Layers implements LayerStore {
       args: mount.args,
     });
     for (const command of work.commands) {
-      const there = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", this.#options.mountPath, ...command];
+      const there = [
+        ...leaveUserNamespace(mount.backend),
+        toolPath("sh"),
+        "-c",
+        'cd "$1" && shift && exec "$@"',
+        "sh",
+        this.#options.mountPath,
+        ...command,
+      ];
       const [program = "nsenter", ...rest] = [...holder.enter, ...there];
       await runCommand({ command: [program, ...rest], cwd: "/", env: work.env, signal });
     }

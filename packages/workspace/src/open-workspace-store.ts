@@ -253,8 +253,9 @@ class Store implements WorkspaceStore {
       onEnd: async (isKept): Promise<void> => {
         parts.onEnd();
         this.#open.delete(workspace);
+        if (isKept) await built.view.released();
         if (isKept) await writeMetadata(layout.directory, { ...metadata, state: "kept" });
-        else await this.#trash.discard(layout.directory);
+        else await this.#trash.discard(layout.directory, built.view.released());
         this.#pruneLater(metadata);
       },
     });

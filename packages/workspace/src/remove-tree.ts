@@ -31,8 +31,11 @@ export async function removeTree(path: string): Promise<void> {
 
 /** A place where folders go to be removed: out of the way at once, gone a little later. */
 export interface Trash {
-  /** Moves a folder away at once and removes it in the background. A folder that is not there is fine. */
-  discard(path: string): Promise<void>;
+  /**
+   * Moves a folder away at once and removes it in the background, once `after` has resolved. A folder that is not there is
+   * fine.
+   */
+  discard(path: string, after?: Promise<void>): Promise<void>;
   /** Removes what an earlier process left here, in the background. */
   sweep(): void;
   /** Resolves when nothing is being removed any more. */
@@ -42,14 +45,15 @@ export interface Trash {
 /** Opens a trash at a folder on the same file system as what goes into it. */
 export function openTrash(directory: string): Trash {
   const running = new Set<Promise<void>>();
-  const removeLater = (path: string): void => {
-    const work = removeTree(path)
+  const removeLater = (path: string, after: Promise<void> = Promise.resolve()): void => {
+    const work = after
+      .then(() => removeTree(path))
       .catch(() => undefined)
       .then(() => void running.delete(work));
     running.add(work);
   };
   return {
-    async discard(path: string): Promise<void> {
+    async discard(path: string, after?: Promise<void>): Promise<void> {
       await mkdir(directory, { recursive: true });
       const target = join(directory, `${basename(path)}-${randomBytes(4).toString("hex")}`);
       try {
@@ -58,7 +62,7 @@ export function openTrash(directory: string): Trash {
         if (await exists(path)) throw error;
         return;
       }
-      removeLater(target);
+      removeLater(target, after);
     },
     sweep: () => removeLater(directory),
     async settle(): Promise<void> {

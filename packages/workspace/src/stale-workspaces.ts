@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { open, readFile, readdir, stat, unlink } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { link, readFile, readdir, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { isRunning, killMarked } from "./process-table.ts";
@@ -23,22 +24,38 @@ function parseClaim(text: string): ProcessIdentity | null {
   return startedAt === "" ? null : { pid: Number(pid), startedAt };
 }
 
-/** Makes sure that of several recovering processes only one gets a workspace. */
+async function readClaim(path: string): Promise<ProcessIdentity | null> {
+  return parseClaim(await readFile(path, "utf8").catch(() => ""));
+}
+
+/** Moves a dead process's claim out of the way; a living one that came in between is put back. */
+async function removeDeadClaim(path: string): Promise<void> {
+  const aside = `${path}-${randomBytes(4).toString("hex")}`;
+  await rename(path, aside).catch(() => undefined);
+  const moved = await readClaim(aside);
+  if (moved !== null && (await isRunning(moved))) await link(aside, path).catch(() => undefined);
+  await unlink(aside).catch(() => undefined);
+}
+
+/** Makes sure that of several recovering processes only one gets a workspace: a claim appears with its content or not at all. */
 async function claim(directory: string, owner: ProcessIdentity): Promise<boolean> {
   const path = join(directory, CLAIM_FILE);
-  for (let attempt = 0; attempt < 2; attempt += 1) {
-    try {
-      const file = await open(path, "wx");
-      await file.writeFile(`${owner.pid} ${owner.startedAt}`);
-      await file.close();
-      return true;
-    } catch {
-      const other = parseClaim(await readFile(path, "utf8").catch(() => ""));
-      if (other !== null && (await isRunning(other))) return false;
-      await unlink(path).catch(() => undefined);
-    }
+  const own = `${path}-${randomBytes(4).toString("hex")}`;
+  await writeFile(own, `${owner.pid} ${owner.startedAt}`);
+  const tryLink = (): Promise<boolean> =>
+    link(own, path).then(
+      () => true,
+      () => false,
+    );
+  try {
+    if (await tryLink()) return true;
+    const other = await readClaim(path);
+    if (other !== null && (await isRunning(other))) return false;
+    await removeDeadClaim(path);
+    return await tryLink();
+  } finally {
+    await unlink(own).catch(() => undefined);
   }
-  return false;
 }
 
 /** Undoes the escapes of /proc/self/mountinfo, which writes a space as `\040`. */

@@ -521,6 +521,20 @@ test.each(ALL)(
   },
 );
 
+test("many recoveries at once share the workspaces out, each to one", async () => {
+  await using fixture = await setUp("worktree");
+  const ids = Array.from({ length: 12 }, (_value, index) => `ws-${index}`);
+  for (const id of ids) await fixture.create(id);
+  await fixture.store[Symbol.asyncDispose]();
+  await using stack = new AsyncDisposableStack();
+  const stores = await Promise.all(
+    ids.map(() => openWorkspaceStore({ cacheDirectory: fixture.cache, backend: "worktree" })),
+  );
+  for (const store of stores) stack.use(store);
+  const found = (await Promise.all(stores.map((store) => store.recover()))).flat();
+  expect(found.map((each) => each.workspaceId).sort()).toEqual(ids.sort());
+});
+
 test("removal copes with folders that nobody may enter", async () => {
   await using fixture = await setUp(OVERLAYS.at(-1)!);
   const workspace = await fixture.create("one");

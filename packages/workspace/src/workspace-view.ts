@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { platform } from "node:process";
 import { CanopyError } from "@canopy/protocol";
 import type { ChildProcessHandle, SpawnOptions } from "@canopy/protocol";
@@ -10,6 +10,7 @@ import type { NamespaceHolder } from "./namespace-holder.ts";
 import { killMarked, sendSignal } from "./process-table.ts";
 import { startProcess } from "./spawned-process.ts";
 import { toolPath } from "./tool-paths.ts";
+import type { WorkspaceLayout } from "./workspace-layout.ts";
 
 /** How the files of a workspace are seen and how processes get there. */
 export interface WorkspaceView extends AsyncDisposable {
@@ -25,6 +26,8 @@ export interface WorkspaceView extends AsyncDisposable {
   ): Promise<ChildProcessHandle>;
   /** Kills everything that runs in the workspace. */
   killAll(): Promise<void>;
+  /** Resolves when the mount is gone too, some time after disposing: the kernel first forgets every file that was seen. */
+  released(): Promise<void>;
 }
 
 /** The environment variable that marks every process of a workspace. */
@@ -59,19 +62,29 @@ function dieWithParent(): string[] {
 }
 
 /**
+ * Put between `enter` and a command, it runs as the person themselves, without the rights over mounts that the user
+ * namespace gives; also the files then have the owner that the index of a checkout remembers. Empty for root.
+ */
+export function leaveUserNamespace(backend: OverlayBackend): string[] {
+  if (!needsUserNamespace(backend)) return [];
+  const user = `--map-user=${process.getuid?.() ?? 0}`;
+  const group = `--map-group=${process.getgid?.() ?? 0}`;
+  return [toolPath("unshare"), "--user", user, group];
+}
+
+/**
  * The view of a mounted workspace. The processes that it starts are in the holder's namespace; a person who is not root
  * stays who they are, for the user namespace that allows the mount is left again by a second one.
  */
 export function createMountedView(
-  workspaceId: string,
+  { workspaceId, path }: WorkspaceLayout,
   backend: OverlayBackend,
   holder: NamespaceHolder,
 ): WorkspaceView {
   const live = new Set<string>();
   const [, ...enter] = holder.enter;
-  const user = `--map-user=${process.getuid?.() ?? 0}`;
-  const group = `--map-group=${process.getgid?.() ?? 0}`;
-  const leave = needsUserNamespace(backend) ? [toolPath("unshare"), "--user", user, group] : [];
+  const leave = leaveUserNamespace(backend);
+  let released: Promise<void> = Promise.resolve();
   const killTree = async (marker: string): Promise<void> => {
     // fuse-overlayfs itself runs inside and must live on.
     const isAlone = backend !== "fuse-overlayfs" && [...live].every((other) => other === marker);
@@ -104,7 +117,13 @@ export function createMountedView(
       return handle;
     },
     killAll: () => holder.killAll(),
-    [Symbol.asyncDispose]: () => holder[Symbol.asyncDispose](),
+    released: () => released,
+    async [Symbol.asyncDispose](): Promise<void> {
+      // While this folder is open the mount outlives its namespace, and closing it takes it down in the background.
+      const folder = await open(`${holder.root}${path}`, "r").catch(() => null);
+      await holder[Symbol.asyncDispose]();
+      if (folder !== null) released = folder.close();
+    },
   };
 }
 
@@ -151,6 +170,7 @@ export function createPlainView(workspaceId: string): WorkspaceView {
       return handle;
     },
     killAll,
+    released: () => Promise.resolve(),
     [Symbol.asyncDispose]: killAll,
   };
 }

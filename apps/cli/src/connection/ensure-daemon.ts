@@ -106,7 +106,8 @@ function spawnDaemon(paths: DaemonPaths, errorPath: string, port: number | undef
   mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 });
   const errorFile = openSync(errorPath, "w", 0o600);
   const main = fileURLToPath(import.meta.resolve("@canopy/daemon/main"));
-  const args = ["--disable-warning=ExperimentalWarning", main];
+  // A small young generation keeps an idle daemon small (about 25 MB less), at the price of more, shorter collections.
+  const args = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2", main];
   if (port !== undefined) args.push("--port", String(port));
   const child = spawn(process.execPath, args, {
     detached: true,

@@ -79,7 +79,9 @@ export async function createLargeRepository(
   });
   const exited = once(importer, "exit");
   const data = (text: string): string => `data ${Buffer.byteLength(text)}\n${text}\n`;
-  importer.stdin.write(`commit refs/heads/main\ncommitter Ada Lovelace <ada@example.test> 1700000000 +0000\n`);
+  importer.stdin.write(
+    `commit refs/heads/main\ncommitter Ada Lovelace <ada@example.test> 1700000000 +0000\n`,
+  );
   importer.stdin.write(data("Start"));
   importer.stdin.write(`M 100644 inline .gitignore\n${data("build/\n*.log\n")}`);
   for (let directory = 0; directory < directories; directory += 1) {

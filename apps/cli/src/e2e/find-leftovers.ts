@@ -83,4 +83,10 @@ export async function listLeftovers(root: string, canopyHome: string): Promise<L
 }
 
 /** What `listLeftovers` answers when nothing is left. */
-export const NOTHING_LEFT: Leftovers = { processes: [], mounts: [], workspaces: [], trash: [], isClean: true };
+export const NOTHING_LEFT: Leftovers = {
+  processes: [],
+  mounts: [],
+  workspaces: [],
+  trash: [],
+  isClean: true,
+};

@@ -77,7 +77,10 @@ test("forty tasks on 20,001 files land exactly once and in order, and the checko
   console.info(`large run: 40 tasks, 20,001 files, -c 8: ${(tookMs / 1000).toFixed(1)} s`);
 
   const delivered = await home.canopy(["deliver"], { cwd: subfolder });
-  expect({ code: delivered.code, stderr: delivered.stderr }, delivered.stdout).toEqual({ code: 0, stderr: "" });
+  expect({ code: delivered.code, stderr: delivered.stderr }, delivered.stdout).toEqual({
+    code: 0,
+    stderr: "",
+  });
   expect(await userGit(repository, "rev-parse", "main")).toBe(commits.at(-1)?.commit);
   expect(await userGit(repository, "status", "--porcelain")).toBe(
     [` M ${largeFilePath(199, 91)}`, `MM ${largeFilePath(199, 92)}`, '?? "an untracked file.txt"'].join("\n"),
@@ -118,7 +121,10 @@ async function checkCommits({ repository, summary, tasks, idByKey, commits }: La
 async function checkContents(repository: string, count: number): Promise<void> {
   const show = (path: string): Promise<string> => userGit(repository, "show", `canopy/main:${path}`);
   for (let chain = 0; chain < 8; chain += 1) {
-    const keys = Array.from({ length: count / 8 }, (_, layer) => `t${String(chain + 8 * layer).padStart(2, "0")}`);
+    const keys = Array.from(
+      { length: count / 8 },
+      (_, layer) => `t${String(chain + 8 * layer).padStart(2, "0")}`,
+    );
     expect(await show(chainFile(chain))).toBe(keys.join("\n"));
   }
   const entries = await userGit(repository, "ls-tree", "-r", "canopy/main", "packages/p025", "packages/p030");
@@ -130,4 +136,3 @@ async function checkContents(repository: string, count: number): Promise<void> {
   expect(await userGit(repository, "cat-file", "-s", "canopy/main:packages/p035/blob.bin")).toBe("65540");
   expect(await show("packages/p045")).toBe("flat");
 }
-

@@ -137,7 +137,9 @@ class Home implements TestHome {
   async ask<T>(args: readonly string[], options: CliOptions = {}): Promise<T> {
     const result = await this.canopy([...args, "--json"], options);
     if (result.code === 0) return parseJson<T>(result.stdout);
-    throw new Error(`canopy ${args.join(" ")} ended with ${String(result.code)}: ${result.stdout}${result.stderr}`);
+    throw new Error(
+      `canopy ${args.join(" ")} ended with ${String(result.code)}: ${result.stdout}${result.stderr}`,
+    );
   }
 
   daemonPid(): number | null {

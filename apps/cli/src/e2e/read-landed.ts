@@ -23,7 +23,14 @@ function parseTrailers(text: string): Record<string, string[]> {
 
 /** Reads the commits of a range such as `main..canopy/main`, oldest first. */
 export async function readLanded(repository: string, range: string): Promise<LandedCommit[]> {
-  const output = await userGit(repository, "log", "--reverse", "--topo-order", `--format=${FIELDS}%x01`, range);
+  const output = await userGit(
+    repository,
+    "log",
+    "--reverse",
+    "--topo-order",
+    `--format=${FIELDS}%x01`,
+    range,
+  );
   return output
     .split("\u0001")
     .map((entry) => entry.replace(/^\n/, ""))
@@ -62,6 +69,7 @@ export async function readChangedPaths(repository: string, commit: string): Prom
   );
   const fields = output.split("\0").filter((field) => field !== "");
   const changed: string[] = [];
-  for (let index = 0; index + 1 < fields.length; index += 2) changed.push(`${fields[index]} ${fields[index + 1]}`);
+  for (let index = 0; index + 1 < fields.length; index += 2)
+    changed.push(`${fields[index]} ${fields[index + 1]}`);
   return changed.sort();
 }

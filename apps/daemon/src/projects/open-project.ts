@@ -34,11 +34,12 @@ import {
   worktreesWithBranch,
 } from "@canopy/git";
 import type { JobSource, Runner, RunnerLog } from "@canopy/runner";
-import { startRunner } from "@canopy/runner";
+import { createBdTaskSource, startRunner } from "@canopy/runner";
 import type { WorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
 import type { NodeRoomHost } from "../rooms/open-room-host.ts";
+import { TrackerSync } from "../task-sources/tracker-sync.ts";
 import { buildRunOptions } from "./build-run-options.ts";
 import { createJobSource } from "./create-job-source.ts";
 import { toReportBlocker } from "./describe-delivery.ts";
@@ -69,6 +70,7 @@ export class OpenProject implements AsyncDisposable {
   readonly source: JobSource;
   readonly #context: ProjectContext;
   #runner: Promise<Runner> | null = null;
+  #tracker: TrackerSync | null = null;
 
   private constructor(project: Project, repository: Repository, context: ProjectContext) {
     this.project = project;
@@ -140,6 +142,7 @@ export class OpenProject implements AsyncDisposable {
     const { options, identity } = await this.#prepareRun(request);
     await requireWritable(identity);
     await this.#syncIntegration(options.baseBranch, actor);
+    await this.#pullTracker();
     await this.ensureRunner();
     const answer = this.room.submit({
       key: `run:${createId("command", Date.now(), Math.random())}`,
@@ -200,6 +203,7 @@ export class OpenProject implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const runner = await this.#runner?.catch(() => null);
     await runner?.stop();
+    await this.#tracker?.[Symbol.asyncDispose]();
     await this.repository[Symbol.asyncDispose]();
   }
 
@@ -271,12 +275,33 @@ export class OpenProject implements AsyncDisposable {
     }
   }
 
+  /** With another tracker configured, its tasks are taken over before a run starts. */
+  async #pullTracker(): Promise<void> {
+    const config = await loadConfig(this.project.path);
+    if (config.tasks.source === "built-in") return;
+    this.#tracker ??= this.#openTracker();
+    await this.#tracker.pull();
+  }
+
+  #openTracker(): TrackerSync {
+    const { log, environment } = this.#context;
+    const env = Object.fromEntries(
+      Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    );
+    const source = createBdTaskSource({ cwd: this.project.path, env }, (text) =>
+      log.warn({ text }, "the tracker said something odd"),
+    );
+    return new TrackerSync({ source, room: this.room, log });
+  }
+
   async #countCommits(from: string, to: string): Promise<number> {
     const output = await this.repository.git(["rev-list", "--count", `${from}..${to}`]);
     return Number(output.stdout.toString("utf8").trim());
   }
 
   async #startRunner(): Promise<Runner> {
+    const { source: trackerName } = (await loadConfig(this.project.path)).tasks;
+    if (trackerName !== "built-in") this.#tracker ??= this.#openTracker();
     const { repository, project, source } = this;
     const { environment, log, hostId, workspacesFor } = this.#context;
     const readConfig = async (): Promise<ProjectConfig> => await loadConfig(project.path);
@@ -295,6 +320,8 @@ export class OpenProject implements AsyncDisposable {
         return (await repository.readSettings()).person;
       },
       environment,
+      claimTask: async (taskId, holder) =>
+        (await this.#tracker?.claim(taskId, holder)) ?? { type: "claimed" },
       log,
       now: () => Date.now(),
     });

@@ -65,6 +65,16 @@ export class HostedRoom implements RoomHandle, Disposable {
     for (const subscriber of this.#subscribers) subscriber.live?.(message);
   }
 
+  /** How far a link has read this room. */
+  readLinkCursor(link: string): number {
+    return this.#room.readLinkCursor(link);
+  }
+
+  /** Moves a link's cursor. */
+  writeLinkCursor(link: string, seq: number): void {
+    this.#room.writeLinkCursor(link, seq);
+  }
+
   /** Notes that a runner is alive. */
   touchPresence(id: string): void {
     this.#room.touchPresence(id, Date.now());

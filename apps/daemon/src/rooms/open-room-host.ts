@@ -10,9 +10,7 @@ import {
   nodeRoom,
   projectRoom,
   pumpLink,
-  selectLinkCursor,
   selectProject,
-  writeLinkCursor,
 } from "@canopy/core";
 import { openNodeStorage } from "@canopy/store";
 import { HostedRoom } from "./hosted-room.ts";
@@ -24,6 +22,8 @@ export type HostListener = (address: string, events: readonly EventEnvelope[]) =
 export interface NodeRoomHost extends RoomHost, AsyncDisposable {
   room(address: string): HostedRoom | undefined;
   onEvents(listener: HostListener): () => void;
+  /** The open rooms with their size on disk. */
+  measureRooms(): { readonly address: string; readonly sizeBytes: number; readonly eventCount: number }[];
   /** Resolves when no link has anything left to deliver. */
   settleLinks(): Promise<void>;
 }
@@ -57,7 +57,12 @@ class SqliteRoomHost implements NodeRoomHost {
   readonly #options: RoomHostOptions;
   readonly #rooms = new Map<
     string,
-    { readonly room: HostedRoom; readonly close: () => void; readonly links: LinkPump[] }
+    {
+      readonly room: HostedRoom;
+      readonly sizeBytes: () => number;
+      readonly close: () => void;
+      readonly links: LinkPump[];
+    }
   >();
   readonly #listeners = new Set<HostListener>();
 
@@ -80,6 +85,14 @@ class SqliteRoomHost implements NodeRoomHost {
     return () => {
       this.#listeners.delete(listener);
     };
+  }
+
+  measureRooms(): { readonly address: string; readonly sizeBytes: number; readonly eventCount: number }[] {
+    return [...this.#rooms].map(([address, { room, sizeBytes }]) => ({
+      address,
+      sizeBytes: sizeBytes(),
+      eventCount: room.lastSeq,
+    }));
   }
 
   async settleLinks(): Promise<void> {
@@ -123,8 +136,8 @@ class SqliteRoomHost implements NodeRoomHost {
       const projectId = address.slice("project/".length);
       const link = createSessionLink((featureId) => featureRoomAddress(projectId, featureId));
       const ports: LinkPorts = {
-        readCursor: (name) => selectLinkCursor(storage.sql, name),
-        writeCursor: (name, seq) => storage.transaction(() => writeLinkCursor(storage.sql, name, seq)),
+        readCursor: (name) => room.readLinkCursor(name),
+        writeCursor: (name, seq) => room.writeLinkCursor(name, seq),
         eventsAfter: (seq, limit) => room.eventsAfter(seq, limit),
         deliver: async (linked) => {
           this.room(linked.room)?.submit({ key: linked.key, actor: linked.actor, command: linked.command });
@@ -138,7 +151,12 @@ class SqliteRoomHost implements NodeRoomHost {
         ),
       );
     }
-    this.#rooms.set(address, { room, close: () => storage[Symbol.dispose](), links });
+    this.#rooms.set(address, {
+      room,
+      sizeBytes: () => storage.sizeBytes(),
+      close: () => storage[Symbol.dispose](),
+      links,
+    });
     for (const link of links) link.kick();
     return room;
   }

@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { dirname } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import type { Server } from "@canopy/server";
+import { attachWebSockets } from "@canopy/server/node";
 import { CanopyError } from "@canopy/protocol";
 
 /** The sockets of a daemon. Disposing closes them and ends what is open on them. */
@@ -25,6 +26,10 @@ const CLOSE_GRACE_MS = 1000;
 export async function listen({ server, port, socketPath }: ListenOptions): Promise<Listening> {
   const tcp = createHttpServer(getRequestListener((request) => server.fetch(request, { isTrusted: false })));
   const unix = createHttpServer(getRequestListener((request) => server.fetch(request, { isTrusted: true })));
+  const sockets = [
+    attachWebSockets(tcp, server, { isTrusted: false }),
+    attachWebSockets(unix, server, { isTrusted: true }),
+  ];
   const boundPort = await listenOnPort(tcp, port);
   try {
     await listenOnSocket(unix, socketPath);
@@ -35,6 +40,7 @@ export async function listen({ server, port, socketPath }: ListenOptions): Promi
   return {
     port: boundPort,
     async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket[Symbol.dispose]();
       await Promise.all([closeServer(tcp), closeServer(unix)]);
     },
   };

@@ -3,7 +3,9 @@ import type { EventEnvelope } from "@canopy/protocol";
 import { projectRoom } from "../rooms/project-room.ts";
 import { openProjectDriver, openTestRoom } from "@canopy/testkit";
 import type { LinkPorts } from "./links.ts";
+import { deleteAnswersBefore } from "./journal.ts";
 import { pumpLink } from "./links.ts";
+import { ANSWER_RETENTION_MS } from "./room.ts";
 
 const create = (title: string): object => ({ type: "task.create", task: { title } });
 
@@ -147,4 +149,22 @@ test("[KR8] a link delivers every event at least once and in order, also over a 
   await pumpLink(link, ports);
   expect(delivered).toEqual(["copy:1", "copy:2", "copy:3", "copy:3", "copy:4", "copy:5"]);
   expect(await pumpLink(link, ports)).toBe(0);
+});
+
+test("[KR9] answers are forgotten after three days, events are not", () => {
+  const driver = openProjectDriver();
+  driver.submit(create("old"), { key: "an-old-key" });
+  driver.advance(ANSWER_RETENTION_MS + 1);
+  driver.submit(create("new"), { key: "a-new-key" });
+  const answers = (): string[] =>
+    driver.storage.sql.exec("SELECT key FROM answers ORDER BY key").map((row) => String(row["key"]));
+  expect(answers()).toContain("an-old-key");
+  // Every few thousand commands the room forgets by itself; renaming one task over and over gets there.
+  for (let count = 0; count < 5000; count += 1) {
+    driver.submit({ type: "task.update", task: "1", patch: { title: `title ${count}` } });
+  }
+  expect(answers()).not.toContain("an-old-key");
+  expect(answers()).toContain("a-new-key");
+  expect(deleteAnswersBefore(driver.storage.sql, driver.nowMs - ANSWER_RETENTION_MS)).toBe(0);
+  expect(driver.room.eventsAfter(0, 5)[1]?.type).toBe("task.created");
 });

@@ -9,6 +9,8 @@ import {
   selectAnswer,
   selectEventsAfter,
   selectLastSeq,
+  selectLinkCursor,
+  writeLinkCursor,
   writePresence,
 } from "./journal.ts";
 import { createRandom } from "./random.ts";
@@ -134,6 +136,16 @@ export class Room<C extends Typed, E extends Typed> {
     this.#storage.transaction(() => writePresence(this.#storage.sql, id, nowMs));
   }
 
+  /** How far a link has read this room's journal. */
+  readLinkCursor(link: string): number {
+    return selectLinkCursor(this.#storage.sql, link);
+  }
+
+  /** Moves a link's cursor. Volatile: not an event. */
+  writeLinkCursor(link: string, seq: number): void {
+    this.#storage.transaction(() => writeLinkCursor(this.#storage.sql, link, seq));
+  }
+
   /** Empties every projected table and rebuilds it from the journal. */
   replay(): void {
     this.#storage.transaction(() => {
@@ -219,7 +231,8 @@ export class Room<C extends Typed, E extends Typed> {
       nowMs: submission.nowMs,
       actor: submission.actor,
       random,
-      newId: (kind) => createId(kind, submission.nowMs, random()),
+      // Two draws: one has 32 bits, an id takes 40.
+      newId: (kind) => createId(kind, submission.nowMs, random() + random() / 4_294_967_296),
       emit: (event) => {
         const { type, ...payload } = event;
         const envelope: EventEnvelope = {

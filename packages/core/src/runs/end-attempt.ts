@@ -63,7 +63,9 @@ export function retryOrGiveUp(context: Context, attempt: Attempt, failure: Failu
   }
   holdInRun(context, attempt, failure, null);
   if (failure.cause === "configuration") drainRun(context, run);
-  else markForInvestigation(context, released, failure);
+  else if (failure.cause === "claimed-elsewhere") {
+    context.emit({ type: "task.updated", task: { ...released, status: "deferred" } });
+  } else markForInvestigation(context, released, failure);
   return false;
 }
 

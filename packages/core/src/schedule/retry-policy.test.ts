@@ -100,3 +100,12 @@ test("[RT6] an attempt that changed nothing is tried once more, then the task cl
   expect(driver.task(task.taskId)).toMatchObject({ status: "closed" });
   expect(driver.run(run.runId)).toMatchObject({ state: "completed", totals: { unchanged: 1, landed: 0 } });
 });
+
+test("[RT7] a task taken in its own tracker is deferred and not marked", () => {
+  const driver = openProjectDriver();
+  const task = driver.addTask("shared", { externalReference: "bd:x-1" });
+  const run = driver.startRun();
+  driver.finish(driver.lease()[0]!, failedResult("claimed-elsewhere"));
+  expect(driver.task(task.taskId)).toMatchObject({ status: "deferred", labels: [], claim: null });
+  expect(driver.run(run.runId).state).toBe("completed");
+});

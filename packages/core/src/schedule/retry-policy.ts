@@ -12,6 +12,7 @@ export const DEFAULT_RETRY_RULES: Readonly<Record<FailureCause, RetryRule>> = {
   interrupted: { limit: 1000, delayMs: 0, maxDelayMs: 0 },
   workspace: { limit: null, delayMs: 2_000, maxDelayMs: 60_000 },
   configuration: { limit: 0, delayMs: 0, maxDelayMs: 0 },
+  "claimed-elsewhere": { limit: 0, delayMs: 0, maxDelayMs: 0 },
 };
 
 /** Whether a failed task is tried again, and after which pause in ms. */

@@ -61,7 +61,7 @@ test("[TK2] a part that several tasks share is refused as ambiguous", () => {
   const driver = openProjectDriver();
   const first = driver.addTask("one");
   driver.addTask("two");
-  const shared = first.taskId.slice("tsk_".length, -5);
+  const shared = first.taskId.slice("tsk_".length, -8);
   expect(codeOf(driver.submit({ type: "task.close", task: shared }))).toBe("task.ambiguous");
 });
 
@@ -135,6 +135,13 @@ test("[TK7] an import may name its own items, and a second import updates instea
   expect(
     codeOf(driver.submit({ type: "task.create", task: { title: "x", externalReference: "bd:a" } })),
   ).toBe("task.duplicate-reference");
+});
+
+test("[TK7] ten thousand tasks imported at one moment are ten thousand tasks", () => {
+  const driver = openProjectDriver();
+  const tasks = Array.from({ length: 10_000 }, (_, index) => ({ title: `task ${index}` }));
+  expect(driver.accept({ type: "task.import", tasks })).toMatchObject({ createdCount: 10_000 });
+  expect(selectTasks(driver.room.sql).length).toBe(10_000);
 });
 
 test("[TK8] an epic closes with its last child, and so does the epic above it", () => {

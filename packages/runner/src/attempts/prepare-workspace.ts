@@ -4,26 +4,32 @@ import type { AttemptJob, Json, ProjectConfig } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { Repository } from "@canopy/git";
 import {
-  BASE_REF_PREFIX,
   advanceCheckout,
   createGitEnvironment,
   materializeCommit,
   primeCheckout,
   readRef,
-  updateRefs,
 } from "@canopy/git";
+import type { BaseKeeper } from "./base-keeper.ts";
 import type { BringRequest, Workspace, WorkspaceStore } from "@canopy/workspace";
 
 /** What prepareWorkspace needs. */
 export interface WorkspacePlan {
   readonly repository: Repository;
   readonly workspaces: WorkspaceStore;
+  readonly bases: BaseKeeper;
   readonly project: { readonly projectId: string; readonly name: string };
   /** The user's checkout, from which ignored but needed files are brought. */
   readonly checkout: string;
   readonly config: ProjectConfig["workspace"];
   readonly job: AttemptJob;
   readonly signal: AbortSignal;
+}
+
+/** A workspace, and what to call when its base need not be kept any longer. */
+export interface PreparedWorkspace {
+  readonly workspace: Workspace;
+  readonly release: () => Promise<void>;
 }
 
 /** What is written beside a workspace, so that its work can be captured after a crash. Versioned. */
@@ -69,10 +75,19 @@ async function sortBring(checkout: string, paths: readonly string[]): Promise<Br
  * Makes the workspace of an attempt at the integration branch's tip. The base commit is recorded and kept alive, so the
  * agent's view never changes under it. Throws `workspace.failed`, `disk.full`, `cancelled`.
  */
-export async function prepareWorkspace(plan: WorkspacePlan): Promise<Workspace> {
+export async function prepareWorkspace(plan: WorkspacePlan): Promise<PreparedWorkspace> {
+  const commit = await readBase(plan.repository, plan.job);
+  const release = await plan.bases.keep(commit);
+  try {
+    return { workspace: await createWorkspaceAt(plan, commit), release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<Workspace> {
   const { repository, job, config } = plan;
-  const commit = await readBase(repository, job);
-  await updateRefs(repository, [{ ref: `${BASE_REF_PREFIX}${commit}`, newCommit: commit }]);
   const env = createGitEnvironment();
   return await plan.workspaces.createWorkspace({
     workspaceId: job.attemptId,

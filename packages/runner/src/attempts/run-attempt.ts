@@ -4,11 +4,14 @@ import { resolveAgent } from "@canopy/agents";
 import type { Person, Repository } from "@canopy/git";
 import type { Workspace, WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
+import type { ClaimOutcome } from "../task-sources/task-source.ts";
 import type { Lease } from "../landing/land-changes.ts";
 import type { RunnerLog } from "../runner-log.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
+import type { BaseKeeper } from "./base-keeper.ts";
+import type { PreparedWorkspace } from "./prepare-workspace.ts";
 import { prepareWorkspace } from "./prepare-workspace.ts";
 import type { AgentOutcome } from "./run-agent.ts";
 import { runAgent } from "./run-agent.ts";
@@ -18,12 +21,15 @@ export interface AttemptContext {
   readonly source: JobSource;
   readonly repository: Repository;
   readonly workspaces: WorkspaceStore;
+  readonly bases: BaseKeeper;
   readonly project: { readonly projectId: string; readonly name: string };
   readonly checkout: string;
   readonly config: ProjectConfig;
   readonly person: Person | null;
   /** The user's environment, from which only named variables are taken. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Claims the task where it comes from, just before the work begins. Absent: tasks are the room's own. */
+  readonly claimTask?: ((taskId: string, holder: string) => Promise<ClaimOutcome>) | undefined;
   readonly log: RunnerLog;
   readonly now: () => number;
 }
@@ -100,6 +106,43 @@ export async function runAttempt(
   }
 }
 
+/** What came of the work itself, before what was left in the workspace is looked at. */
+interface Work {
+  readonly prepared: PreparedWorkspace | null;
+  readonly outcome: AgentOutcome | null;
+  readonly failure: Failure | null;
+}
+
+async function work(
+  context: AttemptContext,
+  lease: Lease,
+  job: AttemptJob,
+  signal: AbortSignal,
+): Promise<Work> {
+  let prepared: PreparedWorkspace | null = null;
+  try {
+    const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
+    await requireClaim(context, job);
+    prepared = await prepareWorkspace({ ...context, config: context.config.workspace, job, signal });
+    const { workspace } = prepared;
+    await context.source.submit(
+      {
+        type: "attempt.start",
+        ...lease,
+        baseCommit: workspace.commit,
+        workspaceBackend: workspace.backend,
+      },
+      `start:${lease.jobId}:${lease.fence}`,
+    );
+    const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
+    const outcome = await runAgent({ ...context, agent, workspace, job, environment, signal });
+    return { prepared, outcome, failure: null };
+  } catch (error) {
+    const failure = error instanceof TakenElsewhereError ? error.failure : failureOfException(error);
+    return { prepared, outcome: null, failure };
+  }
+}
+
 async function carryOut(
   context: AttemptContext,
   lease: Lease,
@@ -107,39 +150,45 @@ async function carryOut(
   signal: AbortSignal,
 ): Promise<AttemptResult> {
   const timeout = AbortSignal.timeout(job.timeoutMs);
-  const anySignal = AbortSignal.any([signal, timeout]);
-  let workspace: Workspace | null = null;
-  let ending: Ending | null = null;
-  let outcome: AgentOutcome | null = null;
-  try {
-    const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
-    workspace = await prepareWorkspace({
-      ...context,
-      config: context.config.workspace,
-      job,
-      signal: anySignal,
-    });
-    await context.source.submit(
-      { type: "attempt.start", ...lease, baseCommit: workspace.commit, workspaceBackend: workspace.backend },
-      `start:${lease.jobId}:${lease.fence}`,
-    );
-    const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
-    outcome = await runAgent({ ...context, agent, workspace, job, environment, signal: anySignal });
-  } catch (error) {
-    ending = { outcome: "failed", failure: failureOfException(error) };
-  }
-  ending = judgeAbort(signal, timeout, job.timeoutMs) ?? ending;
+  const done = await work(context, lease, job, AbortSignal.any([signal, timeout]));
+  const early = judgeAbort(signal, timeout, job.timeoutMs);
+  const workspace = done.prepared?.workspace ?? null;
   const { kept, failure } = await keepWork(context, workspace, job);
-  // Work that could not be captured must not count as done; the workspace stays for a person to look into.
-  ending ??=
-    failure === null && outcome !== null ? judge(outcome, kept !== null) : { outcome: "failed", failure };
+  await done.prepared?.release();
   return {
-    ...ending,
+    ...(early ?? judgeWork(done, failure, kept !== null)),
     baseCommit: workspace?.commit ?? null,
     capture: kept,
-    summary: outcome?.summary ?? "",
-    usage: outcome?.usage ?? ZERO_USAGE,
+    summary: done.outcome?.summary ?? "",
+    usage: done.outcome?.usage ?? ZERO_USAGE,
   };
+}
+
+/** Work that could not be captured must not count as done; its workspace stays for a person to look into. */
+function judgeWork(done: Work, captureFailure: Failure | null, hasChanges: boolean): Ending {
+  const failure = done.failure ?? captureFailure;
+  if (failure !== null || done.outcome === null) return { outcome: "failed", failure };
+  return judge(done.outcome, hasChanges);
+}
+
+/** Somebody took the task in the tracker that it comes from. */
+class TakenElsewhereError extends Error {
+  readonly failure: Failure;
+
+  constructor(by: string | null) {
+    super(`the task was taken by ${by ?? "somebody else"} in its tracker`);
+    this.failure = {
+      cause: "claimed-elsewhere",
+      message: this.message,
+      agentError: null,
+      retryAfterMs: null,
+    };
+  }
+}
+
+async function requireClaim(context: AttemptContext, job: AttemptJob): Promise<void> {
+  const outcome = await context.claimTask?.(job.taskId, `canopy:${job.askedBy}`);
+  if (outcome?.type === "taken") throw new TakenElsewhereError(outcome.by);
 }
 
 async function keepWork(

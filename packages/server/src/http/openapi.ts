@@ -27,7 +27,7 @@ function operationOf(route: Route): JsonSchema {
     schema: { type: "string" },
   }));
   const success = String(route.successStatus ?? 200);
-  const answer = route.response === undefined ? { type: "object" } : schemaOf(route.response, "output");
+  const answer = schemaOf(route.response, "output");
   return {
     summary: route.summary,
     operationId: `${route.method}${route.path.replaceAll(/[^A-Za-z]+(.)?/g, (_, next: string | undefined) => next?.toUpperCase() ?? "")}`,
@@ -50,9 +50,63 @@ function operationOf(route: Route): JsonSchema {
   };
 }
 
+function streamOperation(
+  summary: string,
+  operationId: string,
+  parameters: readonly JsonSchema[],
+): JsonSchema {
+  const query = {
+    after: "go on after this sequence number; without it the stream begins with a snapshot",
+    live: "true also sends what is not kept: text as it is written, and activity",
+  };
+  return {
+    summary,
+    operationId,
+    parameters: [
+      ...parameters,
+      ...Object.entries(query).map(([name, description]) => ({
+        name,
+        in: "query",
+        description,
+        schema: { type: "string" },
+      })),
+      {
+        name: "Last-Event-ID",
+        in: "header",
+        description: "the same as after",
+        schema: { type: "string" },
+      },
+    ],
+    responses: {
+      "200": {
+        description: "Server-sent events: snapshot, event (id is its sequence number), live, activity",
+        content: { "text/event-stream": { schema: { type: "string" } } },
+      },
+    },
+  };
+}
+
+const STREAMS: Readonly<Record<string, JsonSchema>> = {
+  "/api/v1/events/stream": {
+    get: streamOperation("Events of any room as a stream", "getEventsStream", [
+      {
+        name: "room",
+        in: "query",
+        description: "node (the default), project/ID or feature/ID",
+        schema: { type: "string" },
+      },
+    ]),
+  },
+  "/api/v1/projects/{project}/events/stream": {
+    get: streamOperation("Events of a project as a stream", "getProjectsProjectEventsStream", [
+      { name: "project", in: "path", required: true, schema: { type: "string" } },
+    ]),
+  },
+};
+
 /** The OpenAPI 3.1 document of a table of endpoints, made from the schemas that also check the requests. */
 export function createOpenApiDocument(routes: readonly Route[]): JsonSchema {
-  const paths: Record<string, JsonSchema> = {};
+  const paths: Record<string, JsonSchema> = { ...STREAMS };
   for (const route of routes) {
     const path = `/api/v1${route.path.replaceAll(/:([a-z]+)/g, "{$1}")}`;
     paths[path] = { ...paths[path], [route.method]: operationOf(route) };

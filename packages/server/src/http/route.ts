@@ -1,6 +1,7 @@
 import type { Actor, Json } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { z } from "zod";
+import { parseBody } from "./parse-body.ts";
 import type { ServerPorts } from "../server-ports.ts";
 
 /** What a handler gets: everything parsed. */
@@ -22,7 +23,8 @@ export interface Route {
   readonly summary: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: z.ZodType;
-  readonly response?: z.ZodType;
+  /** What a success answers. */
+  readonly response: z.ZodType;
   readonly successStatus?: 200 | 201;
   handle(call: RouteCall<unknown>): Promise<unknown>;
 }
@@ -39,15 +41,7 @@ export function route<S extends z.ZodType>(definition: RouteDefinition<S>): Rout
     ...definition,
     handle: async (call) => {
       if (definition.body === undefined) return await definition.handle({ ...call, body: parseNothing() });
-      const parsed = definition.body.safeParse(call.body);
-      if (!parsed.success) {
-        const issues = parsed.error.issues.slice(0, 5).map((issue) => {
-          const where = issue.path.length === 0 ? "body" : issue.path.map(String).join(".");
-          return `${where}: ${issue.message}`;
-        });
-        throw new CanopyError("request.invalid", issues.join("; "));
-      }
-      return await definition.handle({ ...call, body: parsed.data });
+      return await definition.handle({ ...call, body: parseBody(definition.body, call.body, "body") });
     },
   };
 }

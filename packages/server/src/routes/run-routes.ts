@@ -1,9 +1,14 @@
+import type { Run } from "@canopy/protocol";
 import {
   CanopyError,
+  answerSchemas,
   deliverReportSchema,
   deliverRequestSchema,
+  projectStatsSchema,
+  runDetailSchema,
   runPlanSchema,
   runRequestSchema,
+  runStateSchema,
 } from "@canopy/protocol";
 import {
   GENERAL_FEATURE_ID,
@@ -22,6 +27,7 @@ import {
   selectTranscript,
 } from "@canopy/core";
 import { z } from "zod";
+import { parseBody } from "../http/parse-body.ts";
 import type { Route, RouteCall } from "../http/route.ts";
 import { readNumberQuery, readParam, route } from "../http/route.ts";
 import { projectRoomOf, submitTo } from "./room-call.ts";
@@ -41,11 +47,23 @@ function findRun(call: RouteCall<unknown>): unknown {
   }));
 }
 
+function listRuns(call: RouteCall<unknown>): Run[] {
+  const limit = readNumberQuery(call.query, "limit", 50);
+  const sinceMs = readNumberQuery(call.query, "since", 0);
+  const status = call.query.get("status");
+  const room = projectRoomOf(call);
+  if (status === null) return room.read((sql) => selectRuns(sql, { sinceMs, limit }));
+  const states = new Set<string>(parseBody(z.array(runStateSchema), status.split(","), "status"));
+  const all = room.read((sql) => selectRuns(sql, { sinceMs, limit: Number.MAX_SAFE_INTEGER }));
+  return all.filter((run) => states.has(run.state)).slice(0, limit);
+}
+
 const runs: readonly Route[] = [
   route({
     method: "post",
     path: `${PATH}/runs`,
     summary: "Starts a run",
+    response: answerSchemas.run,
     body: runRequestSchema,
     successStatus: 201,
     handle: async (call) => ({
@@ -64,21 +82,22 @@ const runs: readonly Route[] = [
     method: "get",
     path: `${PATH}/runs`,
     summary: "Runs, newest first",
-    query: { since: "ms since 1970", limit: "a number" },
-    handle: (call) => ({
-      runs: projectRoomOf(call).read((sql) =>
-        selectRuns(sql, {
-          sinceMs: readNumberQuery(call.query, "since", 0),
-          limit: readNumberQuery(call.query, "limit", 50),
-        }),
-      ),
-    }),
+    query: { since: "ms since 1970", status: "comma-separated states", limit: "a number" },
+    response: answerSchemas.runs,
+    handle: (call) => ({ runs: listRuns(call) }),
   }),
-  route({ method: "get", path: `${PATH}/runs/:run`, summary: "One run with its attempts", handle: findRun }),
+  route({
+    method: "get",
+    path: `${PATH}/runs/:run`,
+    summary: "One run with its attempts",
+    response: runDetailSchema,
+    handle: findRun,
+  }),
   route({
     method: "post",
     path: `${PATH}/runs/:run/stop`,
     summary: "Stops a run: drain starts nothing new, now also ends what runs",
+    response: answerSchemas.run,
     body: z.strictObject({ mode: z.enum(["drain", "now"]).default("drain") }),
     handle: (call) => {
       const command = { type: "run.stop", runId: readParam(call, "run"), mode: call.body.mode };
@@ -92,6 +111,7 @@ const attempts: readonly Route[] = [
     method: "get",
     path: `${PATH}/attempts`,
     summary: "Attempts that are queued or running, or those of one run",
+    response: answerSchemas.attempts,
     query: { run: "a run's id", active: "true" },
     handle: (call) => {
       const run = call.query.get("run");
@@ -105,6 +125,7 @@ const attempts: readonly Route[] = [
     method: "get",
     path: `${PATH}/attempts/:attempt`,
     summary: "One attempt",
+    response: answerSchemas.attempt,
     handle: (call) => {
       const attemptId = readParam(call, "attempt");
       const attempt = projectRoomOf(call).read((sql) => selectAttempt(sql, attemptId));
@@ -115,6 +136,7 @@ const attempts: readonly Route[] = [
     method: "post",
     path: `${PATH}/attempts/:attempt/kill`,
     summary: "Ends an attempt, named by its id or its task",
+    response: answerSchemas.killed,
     handle: (call) =>
       submitTo(projectRoomOf(call), call, { type: "attempt.kill", target: readParam(call, "attempt") }),
   }),
@@ -125,12 +147,14 @@ const changes: readonly Route[] = [
     method: "get",
     path: `${PATH}/changes`,
     summary: "Changes in queue order",
+    response: answerSchemas.changes,
     handle: (call) => ({ changes: projectRoomOf(call).read((sql) => selectChanges(sql)) }),
   }),
   route({
     method: "get",
     path: `${PATH}/changes/:change`,
     summary: "One change",
+    response: answerSchemas.change,
     handle: (call) => {
       const changeId = readParam(call, "change");
       return {
@@ -145,6 +169,7 @@ const changes: readonly Route[] = [
     method: "post",
     path: `${PATH}/changes/:change/requeue`,
     summary: "Puts a stuck change back into the queue",
+    response: answerSchemas.changeId,
     handle: (call) =>
       submitTo(projectRoomOf(call), call, { type: "change.requeue", changeId: readParam(call, "change") }),
   }),
@@ -152,6 +177,7 @@ const changes: readonly Route[] = [
     method: "post",
     path: `${PATH}/changes/:change/abandon`,
     summary: "Takes a change out for good; its work is kept",
+    response: answerSchemas.changeId,
     body: z.strictObject({ reason: z.string().max(5000).default("") }),
     handle: (call) => {
       const command = {
@@ -201,6 +227,7 @@ const sessions: readonly Route[] = [
     method: "get",
     path: `${PATH}/sessions`,
     summary: "Agent sessions of the project",
+    response: answerSchemas.sessions,
     handle: (call) => ({
       sessions: projectRoomOf(call).read((sql) => selectSessions(sql)),
       generalFeatureId: GENERAL_FEATURE_ID,
@@ -210,12 +237,14 @@ const sessions: readonly Route[] = [
     method: "get",
     path: `${PATH}/sessions/:session`,
     summary: "One session with its prompts",
+    response: answerSchemas.session,
     handle: findSession,
   }),
   route({
     method: "get",
     path: `${PATH}/sessions/:session/transcript`,
     summary: "Transcript entries after an index",
+    response: answerSchemas.transcript,
     query: { after: "an index", limit: "at most 5000" },
     handle: readTranscript,
   }),
@@ -223,6 +252,7 @@ const sessions: readonly Route[] = [
     method: "get",
     path: `${PATH}/stats`,
     summary: "Totals since a time",
+    response: projectStatsSchema,
     query: { since: "ms since 1970" },
     handle: (call) =>
       projectRoomOf(call).read((sql) => selectProjectStats(sql, readNumberQuery(call.query, "since", 0))),

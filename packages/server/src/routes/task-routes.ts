@@ -1,5 +1,6 @@
 import type { Task, TaskStatus } from "@canopy/protocol";
 import {
+  answerSchemas,
   dependencyKindSchema,
   newTaskSchema,
   taskPatchSchema,
@@ -7,9 +8,16 @@ import {
   taskStatusSchema,
 } from "@canopy/protocol";
 import type { RoomHandle, TaskQuery } from "@canopy/core";
-import { resolveTask, selectReadyTasks, selectTaskDetail, selectTasks } from "@canopy/core";
+import {
+  resolveTask,
+  selectReadyTasks,
+  selectTaskDetail,
+  selectTasks,
+  selectWhyNotRunning,
+} from "@canopy/core";
 import { z } from "zod";
 import { RejectedError } from "../http/error-response.ts";
+import { parseBody } from "../http/parse-body.ts";
 import type { Route, RouteCall } from "../http/route.ts";
 import { readNumberQuery, readParam, route } from "../http/route.ts";
 import { projectRoomOf, submitTo } from "./room-call.ts";
@@ -19,7 +27,7 @@ const reasonSchema = z.strictObject({ reason: z.string().max(5000).optional() })
 
 function readStatuses(query: URLSearchParams): readonly TaskStatus[] | undefined {
   const text = query.get("status");
-  return text === null ? undefined : z.array(taskStatusSchema).parse(text.split(","));
+  return text === null ? undefined : parseBody(z.array(taskStatusSchema), text.split(","), "status");
 }
 
 function readTaskQuery(query: URLSearchParams): TaskQuery {
@@ -53,6 +61,7 @@ const reading: readonly Route[] = [
     method: "get",
     path: PATH,
     summary: "Tasks by number",
+    response: answerSchemas.tasks,
     query: {
       status: "comma-separated states",
       type: "a type",
@@ -68,16 +77,29 @@ const reading: readonly Route[] = [
     method: "get",
     path: `${PATH}/ready`,
     summary: "Tasks that could start now",
+    response: answerSchemas.tasks,
     handle: (call) => ({ tasks: projectRoomOf(call).read((sql) => selectReadyTasks(sql)) }),
   }),
   route({
     method: "get",
     path: `${PATH}/:task`,
     summary: "One task with dependencies, comments, attempts, changes, and why it does not run",
+    response: answerSchemas.taskDetail,
     handle: (call) => {
       const room = projectRoomOf(call);
       const task = findTask(room, call);
       return room.read((sql) => selectTaskDetail(sql, task, call.ports.now()));
+    },
+  }),
+  route({
+    method: "get",
+    path: `${PATH}/:task/why`,
+    summary: "Why a task does not run right now",
+    response: answerSchemas.why,
+    handle: (call) => {
+      const room = projectRoomOf(call);
+      const task = findTask(room, call);
+      return { why: room.read((sql) => selectWhyNotRunning(sql, task, call.ports.now())) };
     },
   }),
 ];
@@ -87,6 +109,7 @@ const writing: readonly Route[] = [
     method: "post",
     path: PATH,
     summary: "Adds a task",
+    response: answerSchemas.task,
     body: newTaskSchema,
     successStatus: 201,
     handle: (call) => submitTo(projectRoomOf(call), call, { type: "task.create", task: call.body }),
@@ -95,6 +118,7 @@ const writing: readonly Route[] = [
     method: "post",
     path: `${PATH}/import`,
     summary: "Adds or updates many tasks, all or nothing",
+    response: answerSchemas.imported,
     body: z.strictObject({ tasks: z.array(newTaskSchema).min(1).max(10_000) }),
     handle: (call) => submitTo(projectRoomOf(call), call, { type: "task.import", tasks: call.body.tasks }),
   }),
@@ -102,6 +126,7 @@ const writing: readonly Route[] = [
     method: "patch",
     path: `${PATH}/:task`,
     summary: "Changes fields of a task",
+    response: answerSchemas.task,
     body: taskPatchSchema,
     handle: (call) => submitForTask(call, "task.update", { patch: call.body }),
   }),
@@ -109,6 +134,7 @@ const writing: readonly Route[] = [
     method: "post",
     path: `${PATH}/:task/claim`,
     summary: "Claims a task atomically; 409 when somebody else holds it",
+    response: answerSchemas.task,
     body: holderSchema,
     handle: (call) => submitForTask(call, "task.claim", call.body),
   }),
@@ -116,6 +142,7 @@ const writing: readonly Route[] = [
     method: "post",
     path: `${PATH}/:task/release`,
     summary: "Gives a claimed task back",
+    response: answerSchemas.task,
     body: holderSchema,
     handle: (call) => submitForTask(call, "task.release", call.body),
   }),
@@ -123,6 +150,7 @@ const writing: readonly Route[] = [
     method: "post",
     path: `${PATH}/:task/close`,
     summary: "Closes a task",
+    response: answerSchemas.task,
     body: reasonSchema,
     handle: (call) => submitForTask(call, "task.close", call.body),
   }),
@@ -130,6 +158,7 @@ const writing: readonly Route[] = [
     method: "post",
     path: `${PATH}/:task/reopen`,
     summary: "Opens a task again and forgets its failures",
+    response: answerSchemas.task,
     body: reasonSchema,
     handle: (call) => submitForTask(call, "task.reopen", call.body),
   }),
@@ -137,6 +166,7 @@ const writing: readonly Route[] = [
     method: "post",
     path: `${PATH}/:task/comments`,
     summary: "Adds a remark",
+    response: answerSchemas.task,
     body: z.strictObject({ text: z.string().min(1).max(1_000_000) }),
     successStatus: 201,
     handle: (call) => submitForTask(call, "task.comment", call.body),
@@ -145,6 +175,7 @@ const writing: readonly Route[] = [
     method: "post",
     path: `${PATH}/:task/dependencies`,
     summary: "Makes a task depend on another; 409 when that closes a cycle",
+    response: answerSchemas.dependency,
     body: z.strictObject({ on: taskReferenceSchema, kind: dependencyKindSchema.default("blocks") }),
     successStatus: 201,
     handle: (call) => submitForTask(call, "dependency.add", call.body),
@@ -153,6 +184,7 @@ const writing: readonly Route[] = [
     method: "delete",
     path: `${PATH}/:task/dependencies/:on`,
     summary: "Takes a dependency away",
+    response: answerSchemas.dependency,
     handle: (call) => submitForTask(call, "dependency.remove", { on: readParam(call, "on") }),
   }),
 ];
