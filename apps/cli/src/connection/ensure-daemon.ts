@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { DaemonPaths } from "@canopy/daemon/paths";
@@ -10,6 +11,7 @@ import { requestDaemon } from "./request.ts";
 
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 25;
+const LOCK_PAUSE_MS = 500;
 
 /** The daemon's folders for this process's environment. */
 export function daemonPaths(): DaemonPaths {
@@ -56,64 +58,74 @@ function readStartError(errorPath: string): CanopyError | null {
 }
 
 /**
- * Makes sure that a daemon runs and answers; starts one in the background when none does. Two callers at once are
- * fine: one daemon wins, both go on with it. Throws why it could not start, such as `daemon.port-taken`.
+ * Makes sure that a daemon runs and answers; starts one in the background when none does. Callers at once are fine: one
+ * daemon wins, all go on with it; and one that is just stopping is waited for. Throws why none could start, such as
+ * `daemon.port-taken`.
  */
 export async function ensureDaemon(
   paths: DaemonPaths,
   options: StartOptions = {},
 ): Promise<"running" | "started"> {
   if (await isDaemonUp(paths)) return "running";
-  mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 });
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    if ((await startOnce(paths, options, deadline)) === "up") return "started";
+    // Whoever holds the lock is starting, and will answer, or is stopping, and will let go.
+    if (await pollUntilUp(paths, () => false, Math.min(deadline, Date.now() + LOCK_PAUSE_MS)))
+      return "running";
+  }
+  throw new CanopyError(
+    "daemon.unavailable",
+    `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`,
+    { hint: `see ${paths.logPath}` },
+  );
+}
+
+/** Starts a daemon and waits until one answers, or until this one ended because another holds the lock. */
+async function startOnce(
+  paths: DaemonPaths,
+  { port }: StartOptions,
+  deadline: number,
+): Promise<"up" | "locked"> {
   const errorPath = `${paths.stateDir}/start-${process.pid}.err`;
+  try {
+    let exitCode: number | null = null;
+    const child = spawnDaemon(paths, errorPath, port);
+    child.on("exit", (code) => {
+      exitCode = code ?? 1;
+    });
+    if (await pollUntilUp(paths, () => exitCode !== null, deadline)) return "up";
+    const error = readStartError(errorPath);
+    if (error?.code === "daemon.locked" || exitCode === null) return "locked";
+    throw error ?? new CanopyError("daemon.unavailable", `the daemon ended at once; see ${paths.logPath}`);
+  } finally {
+    rmSync(errorPath, { force: true });
+  }
+}
+
+function spawnDaemon(paths: DaemonPaths, errorPath: string, port: number | undefined): ChildProcess {
+  mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 });
   const errorFile = openSync(errorPath, "w", 0o600);
   const main = fileURLToPath(import.meta.resolve("@canopy/daemon/main"));
   // A small young generation keeps an idle daemon small (about 25 MB less), at the price of more, shorter collections.
   const args = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2", main];
-  if (options.port !== undefined) args.push("--port", String(options.port));
+  if (port !== undefined) args.push("--port", String(port));
   const child = spawn(process.execPath, args, {
     detached: true,
     stdio: ["ignore", "ignore", errorFile],
     cwd: paths.stateDir,
   });
   closeSync(errorFile);
-  let exitCode: number | null = null;
-  child.on("exit", (code) => {
-    exitCode = code ?? 1;
-  });
   child.unref();
-  try {
-    await waitUntilUp(paths, errorPath, () => exitCode);
-  } finally {
-    rmSync(errorPath, { force: true });
-  }
-  return "started";
+  return child;
 }
 
-async function waitUntilUp(
-  paths: DaemonPaths,
-  errorPath: string,
-  exitCode: () => number | null,
-): Promise<void> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
+/** True as soon as a daemon answers; false when `isOver` says so or the time is over. */
+async function pollUntilUp(paths: DaemonPaths, isOver: () => boolean, deadline: number): Promise<boolean> {
   while (Date.now() < deadline) {
-    if (readDaemonInfo(paths.infoPath) !== null && (await isDaemonUp(paths))) return;
-    if (exitCode() !== null) {
-      const error = readStartError(errorPath);
-      // Another daemon was faster: go on with that one.
-      if (error?.code !== "daemon.locked") {
-        throw (
-          error ?? new CanopyError("daemon.unavailable", `the daemon ended at once; see ${paths.logPath}`)
-        );
-      }
-    }
+    if (readDaemonInfo(paths.infoPath) !== null && (await isDaemonUp(paths))) return true;
+    if (isOver()) return false;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  throw new CanopyError(
-    "daemon.unavailable",
-    `the daemon did not answer within ${START_TIMEOUT_MS / 1000} s`,
-    {
-      hint: `see ${paths.logPath}`,
-    },
-  );
+  return false;
 }

@@ -56,6 +56,8 @@ const REPOSITORY_ROOT = join(import.meta.dirname, "../../../..");
 const LAUNCHER = join(REPOSITORY_ROOT, "apps/cli/bin/canopy");
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const END_WITHIN_MS = 15_000;
+/** A command that hangs is killed after this, before its test's time is over, so that the test still cleans up. */
+const COMMAND_LIMIT_MS = 150_000;
 
 /** Reads JSON that this program printed. */
 export function parseJson<T>(text: string): T {
@@ -119,7 +121,12 @@ class Home implements TestHome {
     child.stdin.end(options.input ?? "");
     const running = watchOutput(child);
     this.#running.add(running);
-    void running.finished.finally(() => this.#running.delete(running)).catch(() => undefined);
+    const limit = setTimeout(() => running.send("SIGKILL"), COMMAND_LIMIT_MS);
+    const forget = (): void => {
+      clearTimeout(limit);
+      this.#running.delete(running);
+    };
+    running.finished.then(forget, forget);
     return running;
   }
 

@@ -1,4 +1,5 @@
-import { basename } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type {
   Actor,
   DeliverReport,
@@ -10,7 +11,7 @@ import type {
   RunRequest,
   TaskId,
 } from "@canopy/protocol";
-import { CanopyError, REJECTION_ERROR_CODES, brandId, createId } from "@canopy/protocol";
+import { CanopyError, REJECTION_ERROR_CODES, brandId, createId, isCanopyError } from "@canopy/protocol";
 import { resolveAgent } from "@canopy/agents";
 import {
   explainFilter,
@@ -19,7 +20,7 @@ import {
   resolveTask,
   selectReadyTasks,
 } from "@canopy/core";
-import type { Repository, RepositoryIdentity } from "@canopy/git";
+import type { Repository, RepositoryIdentity, SyncBaseResult } from "@canopy/git";
 import {
   deliverFastForward,
   openMergeEngine,
@@ -43,6 +44,9 @@ import { buildRunOptions } from "./build-run-options.ts";
 import { createJobSource } from "./create-job-source.ts";
 import { toReportBlocker } from "./describe-delivery.ts";
 
+/** Every try that loses the race means that somebody else's move succeeded. */
+const MAX_SYNC_TRIES = 20;
+
 /** What an open project needs of the daemon. */
 export interface ProjectContext {
   readonly host: NodeRoomHost;
@@ -55,6 +59,11 @@ export interface ProjectContext {
 
 /** What a plan shows instead of an agent's name when nobody chose one. */
 const NO_AGENT = "(no agent chosen)";
+/** The main work tree, so that it does not matter from which linked one a project was seen first. */
+function mainWorktreeOf({ commonDir, worktreeRoot }: RepositoryIdentity): string {
+  const isUsual = basename(commonDir) === ".git" && existsSync(join(dirname(commonDir), ".git"));
+  return isUsual ? dirname(commonDir) : worktreeRoot;
+}
 
 /** One repository in the hands of this daemon: its room, its object database, its runner. */
 export class OpenProject implements AsyncDisposable {
@@ -76,10 +85,11 @@ export class OpenProject implements AsyncDisposable {
   static register(identity: RepositoryIdentity, actor: Actor, context: ProjectContext): OpenProject {
     const node = context.host.room("node");
     if (node === undefined) throw new Error("broken invariant: there is a node room");
+    const path = mainWorktreeOf(identity);
     const project = {
       projectId: identity.projectId,
-      name: basename(identity.worktreeRoot),
-      path: identity.worktreeRoot,
+      name: basename(path),
+      path,
       commonDirectory: identity.commonDir,
     };
     const answer = node.submit({
@@ -166,7 +176,7 @@ export class OpenProject implements AsyncDisposable {
     if (tip === null) return report;
     const commitCount = await this.#countCommits(`refs/heads/${branch}`, tip);
     if (commitCount === 0) return report;
-    const synced = request.dryRun ? null : await this.#syncForDelivery(branch);
+    const synced = request.dryRun ? null : await this.#syncBase(branch, "canopy");
     if (synced?.state === "conflicted") {
       return {
         ...report,
@@ -237,15 +247,7 @@ export class OpenProject implements AsyncDisposable {
         hint: "check out another branch there: Canopy lands work on it",
       });
     }
-    const person = (await this.repository.readSettings()).person ?? {
-      name: actor.id,
-      email: `${actor.id}@canopy.invalid`,
-    };
-    const synced = await syncBase(this.repository, {
-      integrationRef,
-      branch: baseBranch,
-      author: { ...person, atMs: Date.now() },
-    });
+    const synced = await this.#syncBase(baseBranch, actor.id);
     if (synced.state !== "conflicted") return;
     const files = synced.files.map((file) => file.path).join(", ");
     throw new CanopyError(
@@ -257,16 +259,24 @@ export class OpenProject implements AsyncDisposable {
     );
   }
 
-  async #syncForDelivery(branch: string): Promise<Awaited<ReturnType<typeof syncBase>>> {
+  /** Takes the user's commits in; again when a landing or another run moved the branch meanwhile. */
+  async #syncBase(branch: string, fallbackName: string): Promise<SyncBaseResult> {
     const person = (await this.repository.readSettings()).person ?? {
-      name: "canopy",
-      email: "canopy@canopy.invalid",
+      name: fallbackName,
+      email: `${fallbackName}@canopy.invalid`,
     };
-    return await syncBase(this.repository, {
-      integrationRef: integrationRefOf(branch),
-      branch,
-      author: { ...person, atMs: Date.now() },
-    });
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await syncBase(this.repository, {
+          integrationRef: integrationRefOf(branch),
+          branch,
+          author: { ...person, atMs: Date.now() },
+        });
+      } catch (error) {
+        const isRace = isCanopyError(error) && error.code === "git.ref-moved";
+        if (!isRace || tries >= MAX_SYNC_TRIES) throw error;
+      }
+    }
   }
 
   /** With another tracker configured, its tasks are taken over before a run starts. */

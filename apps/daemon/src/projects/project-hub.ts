@@ -38,8 +38,11 @@ export class ProjectHub implements AsyncDisposable {
     const identity = await readRepositoryIdentity(path);
     const known = this.#projects.get(identity.projectId);
     if (known !== undefined) return known;
-    const opened = OpenProject.register(identity, actor, this.#context);
-    return this.#keep(opened);
+    const registered = this.#options.host.room("node")?.read((sql) => selectProject(sql, identity.projectId));
+    // Where it was first seen stays its place, unless that is gone.
+    const reopened =
+      registered === undefined ? null : await OpenProject.reopen(registered, this.#context).catch(() => null);
+    return this.#keep(reopened ?? OpenProject.register(identity, actor, this.#context));
   }
 
   /** A project that is known by its id. Throws `thing.not-found`, or `repository.*` when its repository is gone. */

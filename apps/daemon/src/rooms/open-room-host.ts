@@ -12,7 +12,7 @@ import {
   pumpLink,
   selectProject,
 } from "@canopy/core";
-import { openNodeStorage } from "@canopy/store";
+import { listMigrationIds, openNodeStorage } from "@canopy/store";
 import { HostedRoom } from "./hosted-room.ts";
 
 /** Called with every batch of events of every room, after its commit. */
@@ -123,7 +123,9 @@ class SqliteRoomHost implements NodeRoomHost {
   }
 
   #open(address: string, definition: RoomDefinition<Typed, Typed>): HostedRoom {
-    const storage = openNodeStorage(join(this.#options.roomsDir, `${address.replace("/", "-")}.sqlite`));
+    const storage = openNodeStorage(join(this.#options.roomsDir, `${address.replace("/", "-")}.sqlite`), {
+      knownMigrations: listMigrationIds(definition),
+    });
     const links: LinkPump[] = [];
     const room = new HostedRoom(new Room(definition, storage), {
       onEvents: (events) => {
