@@ -71,7 +71,8 @@ export async function ensureDaemon(
   while (Date.now() < deadline) {
     if ((await startOnce(paths, options, deadline)) === "up") return "started";
     // Whoever holds the lock is starting, and will answer, or is stopping, and will let go.
-    if (await pollUntilUp(paths, () => false, Math.min(deadline, Date.now() + LOCK_PAUSE_MS))) return "running";
+    if (await pollUntilUp(paths, () => false, Math.min(deadline, Date.now() + LOCK_PAUSE_MS)))
+      return "running";
   }
   throw new CanopyError(
     "daemon.unavailable",

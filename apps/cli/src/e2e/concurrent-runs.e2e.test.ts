@@ -39,11 +39,17 @@ function createWatchfulTasks(folder: string, count: number): Record<string, Scri
 async function waitForOneDaemon(home: TestHome): Promise<void> {
   await waitFor("a single daemon", async () => {
     const found = await findProcessesOf(home.root);
-    return found.filter(({ command }) => command.includes("apps/daemon/src/main.ts")).length === 1 ? true : null;
+    return found.filter(({ command }) => command.includes("apps/daemon/src/main.ts")).length === 1
+      ? true
+      : null;
   });
 }
 
-async function checkRuns(home: TestHome, repositories: readonly [string, string], branch: string): Promise<void> {
+async function checkRuns(
+  home: TestHome,
+  repositories: readonly [string, string],
+  branch: string,
+): Promise<void> {
   const [repository] = repositories;
   const ids = await importScripts(home, repository, createWatchfulTasks(home.root, 12));
   expect((await home.canopy(["down"])).code).toBe(0);

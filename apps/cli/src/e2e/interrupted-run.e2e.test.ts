@@ -34,7 +34,9 @@ function createTasks(count: number, wait: string): Record<string, ScriptTask> {
 async function countAttempts(home: TestHome, repository: string, taskIds: Iterable<string>): Promise<number> {
   let count = 0;
   for (const taskId of taskIds) {
-    const { attempts } = await home.ask<{ attempts: Attempt[] }>(["task", "show", taskId], { cwd: repository });
+    const { attempts } = await home.ask<{ attempts: Attempt[] }>(["task", "show", taskId], {
+      cwd: repository,
+    });
     count += attempts.length;
     for (const [index, attempt] of attempts.entries()) {
       const previous = attempts[index - 1];
@@ -66,7 +68,9 @@ test("a rebase that the user begins during a run is left as it is, and the work 
   await gate.open();
   const result = await run.finished;
   expect(result.code, result.stdout + result.stderr).toBe(0);
-  expect([await snapshotCheckout(identity), await digestGitDirectory(join(repository, ".git"))]).toEqual(before);
+  expect([await snapshotCheckout(identity), await digestGitDirectory(join(repository, ".git"))]).toEqual(
+    before,
+  );
   expect((await readLandedTasks(repository, "main..canopy/main")).sort()).toEqual([...ids.values()].sort());
 
   const refused = await home.canopy(["deliver"], { cwd: repository });
@@ -74,7 +78,9 @@ test("a rebase that the user begins during a run is left as it is, and the work 
   expect(refused.stderr).toMatch(/^canopy: HEAD is detached at .+\n {2}.+\n$/);
   await userGit(repository, "rebase", "--abort");
   expect((await home.canopy(["deliver"], { cwd: repository })).code).toBe(0);
-  expect(await userGit(repository, "rev-parse", "main")).toBe(await userGit(repository, "rev-parse", "canopy/main"));
+  expect(await userGit(repository, "rev-parse", "main")).toBe(
+    await userGit(repository, "rev-parse", "canopy/main"),
+  );
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });
 
@@ -112,7 +118,9 @@ test("a commit of the user's that conflicts with the work blocks the delivery an
   const repository = join(home.root, "work");
   await createTestRepository(repository);
   const gate = await createGate(home.root);
-  await importScripts(home, repository, { one: { title: "Theirs", script: `${gate.script}\necho theirs > README.md` } });
+  await importScripts(home, repository, {
+    one: { title: "Theirs", script: `${gate.script}\necho theirs > README.md` },
+  });
   const run = home.start(RUN, { cwd: repository });
   await gate.waitForArrivals(1);
   await writeFiles(repository, { "README.md": "mine\n" });
@@ -228,7 +236,9 @@ test("Ctrl-C once ends the run when what is at work has landed; twice ends it at
   const stopped = await again.finished;
   expect(stopped.code, stopped.stdout + stopped.stderr).toBe(130);
   const { runs } = await home.ask<{ runs: Run[] }>(["history"], { cwd: repository });
-  const { attempts } = await home.ask<{ attempts: Attempt[] }>(["history", runs[0]!.runId], { cwd: repository });
+  const { attempts } = await home.ask<{ attempts: Attempt[] }>(["history", runs[0]!.runId], {
+    cwd: repository,
+  });
   expect(attempts.map((attempt) => attempt.state)).toEqual(["interrupted", "interrupted", "interrupted"]);
   for (const { capture, taskId } of attempts) {
     expect(await userGit(repository, "show", `${capture?.ref ?? "none"}:half-${taskId}`)).toBe("half");

@@ -19,7 +19,9 @@ export async function createGate(folder: string, name = "gate"): Promise<Gate> {
   return {
     script: `touch '${arrivals}'/"$CANOPY_TASK_ID"\nwhile [ ! -e '${opened}' ]; do sleep 0.05; done`,
     async waitForArrivals(count) {
-      await waitFor(`${count} agents at the gate`, async () => ((await readdir(arrivals)).length >= count ? true : null));
+      await waitFor(`${count} agents at the gate`, async () =>
+        (await readdir(arrivals)).length >= count ? true : null,
+      );
     },
     async open() {
       await writeFile(opened, "");

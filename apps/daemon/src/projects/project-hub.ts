@@ -38,9 +38,7 @@ export class ProjectHub implements AsyncDisposable {
     const identity = await readRepositoryIdentity(path);
     const known = this.#projects.get(identity.projectId);
     if (known !== undefined) return known;
-    const registered = this.#options.host
-      .room("node")
-      ?.read((sql) => selectProject(sql, identity.projectId));
+    const registered = this.#options.host.room("node")?.read((sql) => selectProject(sql, identity.projectId));
     // Where it was first seen stays its place, unless that is gone.
     const reopened =
       registered === undefined ? null : await OpenProject.reopen(registered, this.#context).catch(() => null);
