@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { CanopyError } from "@canopy/protocol/errors";
 import { CANOPY_VERSION } from "@canopy/protocol/version";
 
 /** What a command module offers: it adds its commands to the program. `setExit` sets the exit code of a success. */
@@ -32,7 +33,7 @@ function createProgram(): Command {
   return new Command("canopy")
     .description("Run many coding agents on a repository in parallel, and land their work.")
     .version(CANOPY_VERSION, "-V, --version")
-    .showHelpAfterError("(see canopy --help)")
+    .configureOutput({ writeErr: () => undefined })
     .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
     .exitOverride()
     .addHelpText(
@@ -55,7 +56,35 @@ function passExitOverride(command: Command): void {
   for (const child of command.commands) passExitOverride(child);
 }
 
-/** Runs the command line and returns its exit code. Throws CanopyErrors; usage errors are printed and answer 2. */
+/** The command that was meant, as far as the arguments name one: what `--help` is best asked of. */
+function findCommand(program: Command, args: readonly string[]): Command {
+  let found = program;
+  for (const arg of args.filter((each) => !each.startsWith("-"))) {
+    const child = found.commands.find((command) => command.name() === arg);
+    if (child === undefined) break;
+    found = child;
+  }
+  return found;
+}
+
+function commandPath(command: Command): string {
+  return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
+}
+
+/** What commander found wrong, as one line with one hint. */
+function toUsageError(error: CommanderError, command: Command): CanopyError {
+  const path = commandPath(command);
+  if (error.code === "commander.help") {
+    const names = command.commands.map((child) => child.name()).join(", ");
+    return new CanopyError("usage.invalid", `${path} needs a command: ${names}`, {
+      hint: `see: ${path} --help`,
+    });
+  }
+  const [message = "", suggestion = ""] = error.message.replace(/^error: /, "").split("\n");
+  return new CanopyError("usage.invalid", message, { hint: `${suggestion} see: ${path} --help`.trim() });
+}
+
+/** Runs the command line and returns its exit code. Throws CanopyErrors, `usage.invalid` for wrong arguments. */
 export async function runCli(args: readonly string[]): Promise<number> {
   const program = createProgram();
   let exitCode = 0;
@@ -74,7 +103,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? 0 : 2;
+    if (error.exitCode === 0) return 0;
+    throw toUsageError(error, findCommand(program, args));
   }
   return exitCode;
 }

@@ -29,6 +29,8 @@ export interface AgentDescription {
   readonly kind: "acp" | "command" | "scripted";
   /** The command line for people to read. */
   readonly command: string;
+  /** A name or absolute path that must be there before anything starts; null when that cannot be told. */
+  readonly program: string | null;
   readonly capabilities: AgentCapabilities;
 }
 

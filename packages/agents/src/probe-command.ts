@@ -1,3 +1,4 @@
+import path from "node:path";
 import type { ChildProcessHandle } from "@canopy/protocol";
 import { isCanopyError } from "@canopy/protocol";
 import type { AgentProbeSpec, ProbeResult } from "./agent-driver.ts";
@@ -27,6 +28,11 @@ async function collect(
   signal.removeEventListener("abort", stop);
   const [stdout, stderr] = await output;
   return { code: exit?.code ?? null, text: `${stdout}\n${stderr}`.trim() };
+}
+
+/** True for a name and for an absolute path; a relative path leads somewhere only inside a workspace. */
+export function isFoundAnywhere(program: string): boolean {
+  return !program.includes("/") || path.isAbsolute(program);
 }
 
 /** Runs a program's version command (never the agent itself) and says whether it is there. Does not throw for a missing one. */

@@ -11,7 +11,7 @@ import type { ProgressDisplay } from "../run/progress-display.ts";
 import { createPlainDisplay, createSilentDisplay, createTerminalDisplay } from "../run/progress-display.ts";
 import { RunState } from "../run/run-state.ts";
 import type { RunSummary } from "../run/summarize-run.ts";
-import { formatSummary, summarizeRun } from "../run/summarize-run.ts";
+import { exitCodeOf, formatSummary, summarizeRun } from "../run/summarize-run.ts";
 import { deliver, formatDelivery } from "./deliver.ts";
 
 /** What `canopy run` was asked for. */
@@ -178,7 +178,7 @@ async function runCommand(options: RunCommandOptions, setExit: (code: number) =>
     if (delivery !== null) printText(formatDelivery(delivery));
   }
   if (wasInterrupted) setExit(130);
-  else if (!summary.ok || delivery?.state === "blocked") setExit(1);
+  else setExit(delivery?.state === "blocked" ? 1 : exitCodeOf(summary));
 }
 
 /** `canopy run`. */

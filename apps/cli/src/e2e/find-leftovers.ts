@@ -68,7 +68,9 @@ async function findMountsOf(folder: string): Promise<string[]> {
 }
 
 async function listFolder(folder: string): Promise<string[]> {
-  return (await readdir(folder).catch(() => [])).sort();
+  return (await readdir(folder).catch((): string[] => [])).toSorted((left, right) =>
+    left.localeCompare(right),
+  );
 }
 
 /** Looks for everything that must be gone once a home's daemon has ended. */

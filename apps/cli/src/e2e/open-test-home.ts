@@ -155,7 +155,7 @@ class Home implements TestHome {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { send } of this.#running) send("SIGKILL");
+    for (const running of this.#running) running.send("SIGKILL");
     await Promise.all([...this.#running].map((running) => running.finished.catch(() => undefined)));
     const pid = this.daemonPid();
     if (pid !== null && isProcessAlive(pid)) await this.canopy(["down"]);

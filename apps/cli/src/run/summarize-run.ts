@@ -1,4 +1,4 @@
-import type { Attempt, Change, Run, Task } from "@canopy/protocol";
+import type { Attempt, Change, FailureCause, Run, Task } from "@canopy/protocol";
 import { formatCost, formatDuration, sanitizeLine } from "../output/format.ts";
 import type { RunState } from "./run-state.ts";
 
@@ -8,6 +8,8 @@ export interface TaskOutcome {
   readonly number: number;
   readonly title: string;
   readonly detail: string;
+  /** Why its last attempt failed, null when it did not fail. */
+  readonly cause: FailureCause | null;
 }
 
 /** A run's end, as `--json` prints it. */
@@ -25,8 +27,8 @@ export interface RunSummary {
   readonly left: readonly TaskOutcome[];
 }
 
-function outcome(task: Task, detail: string): TaskOutcome {
-  return { id: task.taskId, number: task.number, title: task.title, detail };
+function outcome(task: Task, detail: string, cause: FailureCause | null = null): TaskOutcome {
+  return { id: task.taskId, number: task.number, title: task.title, detail, cause };
 }
 
 function touchedTasks(state: RunState, run: Run): Task[] {
@@ -42,7 +44,7 @@ function judgeTask(
   state: RunState,
   run: Run,
   task: Task,
-): { readonly group: Group; readonly detail: string } {
+): { readonly group: Group; readonly detail: string; readonly cause?: FailureCause } {
   const ofTask = (item: Attempt | Change): boolean => item.taskId === task.taskId && item.runId === run.runId;
   const change = [...state.changes.values()].findLast((item) => ofTask(item));
   const attempt = [...state.attempts.values()].findLast((item) => ofTask(item));
@@ -55,7 +57,8 @@ function judgeTask(
   }
   if (task.status === "closed") return { group: "unchanged", detail: task.closeReason ?? "" };
   const detail = change?.reason ?? attempt?.failure?.message ?? attempt?.state ?? "not finished";
-  return { group: "failed", detail };
+  const cause = attempt?.failure?.cause;
+  return cause === undefined ? { group: "failed", detail } : { group: "failed", detail, cause };
 }
 
 /** Puts together what became of every task of a run. `why` says why an open task did not run. */
@@ -63,8 +66,8 @@ export function summarizeRun(state: RunState, run: Run, why: ReadonlyMap<string,
   const groups: Record<Group, TaskOutcome[]> = { landed: [], unchanged: [], failed: [], conflicted: [] };
   const touched = touchedTasks(state, run).sort((left, right) => left.number - right.number);
   for (const task of touched) {
-    const { group, detail } = judgeTask(state, run, task);
-    groups[group].push(outcome(task, detail));
+    const { group, detail, cause } = judgeTask(state, run, task);
+    groups[group].push(outcome(task, detail, cause));
   }
   const touchedIds = new Set<string>(touched.map((task) => task.taskId));
   const left = [...why]
@@ -82,6 +85,14 @@ export function summarizeRun(state: RunState, run: Run, why: ReadonlyMap<string,
     ...groups,
     left,
   };
+}
+
+/** The exit code of a run that nobody interrupted: 2 when the agent could not be started at all, 1 when work failed. */
+export function exitCodeOf(summary: RunSummary): 0 | 1 | 2 {
+  if (summary.ok) return 0;
+  const { failed, landed, conflicted } = summary;
+  const isMisconfigured = failed.length > 0 && failed.every((item) => item.cause === "configuration");
+  return isMisconfigured && landed.length + conflicted.length === 0 ? 2 : 1;
 }
 
 function section(title: string, outcomes: readonly TaskOutcome[]): string[] {

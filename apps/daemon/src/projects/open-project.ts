@@ -43,6 +43,7 @@ import { TrackerSync } from "../task-sources/tracker-sync.ts";
 import { buildRunOptions } from "./build-run-options.ts";
 import { createJobSource } from "./create-job-source.ts";
 import { toReportBlocker } from "./describe-delivery.ts";
+import { requireAgentProgram } from "./require-agent-program.ts";
 
 /** Every try that loses the race means that somebody else's move succeeded. */
 const MAX_SYNC_TRIES = 20;
@@ -226,9 +227,15 @@ export class OpenProject implements AsyncDisposable {
     }
     const config = await loadConfig(identity.worktreeRoot);
     const taskIds = (request.tasks ?? []).map((reference) => this.#findTask(reference));
+<<<<<<< HEAD
     const none = agentWhenNone === undefined ? {} : { agentWhenNone };
     const options = buildRunOptions({ request, config, baseBranch, taskIds, ...none });
     if (options.agent !== agentWhenNone) resolveAgent(options.agent, config.agents, identity.worktreeRoot);
+=======
+    const options = buildRunOptions({ request, config, baseBranch, taskIds });
+    const agent = resolveAgent(options.agent, config.agents, identity.worktreeRoot);
+    await requireAgentProgram(agent, this.#context.environment);
+>>>>>>> h/e2e
     return { options, identity };
   }
 

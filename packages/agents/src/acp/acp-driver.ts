@@ -8,7 +8,7 @@ import type {
   AgentStartSpec,
   ProbeResult,
 } from "../agent-driver.ts";
-import { probeCommand } from "../probe-command.ts";
+import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { describeExit, withTail } from "../turn-error.ts";
 import { withinMs } from "../within-ms.ts";
@@ -174,7 +174,13 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
     name: options.name,
     describe(): AgentDescription {
       const kind = options.kind ?? "acp";
-      return { kind, command: options.command.join(" "), capabilities: USUAL_CAPABILITIES };
+      const [program] = options.command;
+      return {
+        kind,
+        command: options.command.join(" "),
+        program: isFoundAnywhere(program) ? program : null,
+        capabilities: USUAL_CAPABILITIES,
+      };
     },
     probe(spec: AgentProbeSpec): Promise<ProbeResult> {
       return probeCommand(options.command[0], ["--version"], spec);

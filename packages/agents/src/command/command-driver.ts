@@ -7,7 +7,7 @@ import type {
   AgentStartSpec,
   ProbeResult,
 } from "../agent-driver.ts";
-import { probeCommand } from "../probe-command.ts";
+import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { COMMAND_CAPABILITIES, CommandSession } from "./command-session.ts";
 
 /** Which shell command to run. `stopMs` is how long it may take to react to SIGTERM, default 2,000. */
@@ -20,9 +20,15 @@ export interface CommandDriverOptions {
 const DEFAULT_STOP_MS = 2_000;
 const PLAIN_WORD = /^[\w./+@-]+$/;
 
+/** The program that a shell command begins with, null when it begins with anything else. */
+function firstProgram(command: string): string | null {
+  const word = command.trim().split(/[\s;|&]/, 1)[0] ?? "";
+  return PLAIN_WORD.test(word) ? word : null;
+}
+
 async function probe(command: string, spec: AgentProbeSpec): Promise<ProbeResult> {
-  const program = command.trim().split(/\s+/, 1)[0] ?? "";
-  if (!PLAIN_WORD.test(program)) {
+  const program = firstProgram(command);
+  if (program === null) {
     return { installed: true, version: null, detail: "a shell command; what it calls is not checked" };
   }
   const found = await probeCommand("sh", ["-c", 'command -v -- "$1" || exit 127', "sh", program], spec);
@@ -39,7 +45,13 @@ export function createCommandDriver(options: CommandDriverOptions): AgentDriver 
   return {
     name,
     describe(): AgentDescription {
-      return { kind: "command", command, capabilities: COMMAND_CAPABILITIES };
+      const program = firstProgram(command);
+      return {
+        kind: "command",
+        command,
+        program: program !== null && isFoundAnywhere(program) ? program : null,
+        capabilities: COMMAND_CAPABILITIES,
+      };
     },
     probe(spec: AgentProbeSpec): Promise<ProbeResult> {
       return probe(command, spec);
