@@ -98,7 +98,7 @@ interface Landed {
 }
 
 /** Every commit: one parent, exactly its task's changes, trailers, people, and its attempt's ref. */
-async function checkCommits({ repository, summary, tasks, idByKey, commits }: Landed): Promise<void> {
+async function checkCommits({ repository, tasks, idByKey, commits }: Landed): Promise<void> {
   const refs = await userGit(repository, "for-each-ref", "--format=%(refname)", "refs/canopy/attempts/");
   const attemptIds: string[] = [];
   for (const task of tasks) {

@@ -234,18 +234,7 @@ describe("wrong input", () => {
     const inside = {
       cwd: home.root,
       env: other,
-      prefix: [
-        "unshare",
-        "-m",
-        "sh",
-        "-c",
-        `${mount}`,
-        "sh",
-        "sh",
-        "-c",
-        `cd '${readOnly}' && exec "$@"`,
-        "sh",
-      ],
+      prefix: ["unshare", "-m", "sh", "-c", mount, "sh", "sh", "-c", `cd '${readOnly}' && exec "$@"`, "sh"],
     };
     await home.ask(["task", "add", "Anything"], { cwd: readOnly, env: other });
     await home.canopy(["down"], { env: other });

@@ -40,25 +40,29 @@ function touchedTasks(state: RunState, run: Run): Task[] {
 
 type Group = "landed" | "unchanged" | "failed" | "conflicted";
 
-function judgeTask(
-  state: RunState,
-  run: Run,
-  task: Task,
-): { readonly group: Group; readonly detail: string; readonly cause?: FailureCause } {
+interface Judgement {
+  readonly group: Group;
+  readonly detail: string;
+  readonly cause?: FailureCause;
+}
+
+function judgeTask(state: RunState, run: Run, task: Task): Judgement {
   const ofTask = (item: Attempt | Change): boolean => item.taskId === task.taskId && item.runId === run.runId;
   const change = [...state.changes.values()].findLast((item) => ofTask(item));
-  const attempt = [...state.attempts.values()].findLast((item) => ofTask(item));
   if (change?.state === "landed") return { group: "landed", detail: change.landedCommit ?? "" };
   if (change?.state === "conflicted") {
-    return {
-      group: "conflicted",
-      detail: change.conflicts.map((file) => `${file.path} (${file.kind})`).join(", "),
-    };
+    const files = change.conflicts.map((file) => `${file.path} (${file.kind})`);
+    return { group: "conflicted", detail: files.join(", ") };
   }
   if (task.status === "closed") return { group: "unchanged", detail: task.closeReason ?? "" };
-  const detail = change?.reason ?? attempt?.failure?.message ?? attempt?.state ?? "not finished";
-  const cause = attempt?.failure?.cause;
-  return cause === undefined ? { group: "failed", detail } : { group: "failed", detail, cause };
+  const attempt = [...state.attempts.values()].findLast((item) => ofTask(item));
+  return judgeFailure(change, attempt);
+}
+
+function judgeFailure(change: Change | undefined, attempt: Attempt | undefined): Judgement {
+  const failure = attempt?.failure ?? null;
+  const detail = change?.reason ?? failure?.message ?? attempt?.state ?? "not finished";
+  return failure === null ? { group: "failed", detail } : { group: "failed", detail, cause: failure.cause };
 }
 
 /** Puts together what became of every task of a run. `why` says why an open task did not run. */

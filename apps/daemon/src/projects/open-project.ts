@@ -227,15 +227,12 @@ export class OpenProject implements AsyncDisposable {
     }
     const config = await loadConfig(identity.worktreeRoot);
     const taskIds = (request.tasks ?? []).map((reference) => this.#findTask(reference));
-<<<<<<< HEAD
     const none = agentWhenNone === undefined ? {} : { agentWhenNone };
     const options = buildRunOptions({ request, config, baseBranch, taskIds, ...none });
-    if (options.agent !== agentWhenNone) resolveAgent(options.agent, config.agents, identity.worktreeRoot);
-=======
-    const options = buildRunOptions({ request, config, baseBranch, taskIds });
-    const agent = resolveAgent(options.agent, config.agents, identity.worktreeRoot);
-    await requireAgentProgram(agent, this.#context.environment);
->>>>>>> h/e2e
+    if (options.agent !== agentWhenNone) {
+      const agent = resolveAgent(options.agent, config.agents, identity.worktreeRoot);
+      await requireAgentProgram(agent, this.#context.environment);
+    }
     return { options, identity };
   }
 
