@@ -1,8 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { CanopyError } from "@canopy/protocol";
 import { expect, test } from "vitest";
-import { advanceCheckout, materializeCommit, primeCheckout } from "./materialize-commit.ts";
+import {
+  advanceCheckout,
+  countMissingBytes,
+  explainFullDisk,
+  materializeCommit,
+  primeCheckout,
+} from "./materialize-commit.ts";
 import { readRepositoryIdentity } from "./repository-identity.ts";
 import { createGitEnvironment } from "./run-git.ts";
 import { snapshotCheckout } from "./snapshot-checkout.ts";
@@ -111,4 +118,21 @@ test("priming leaves a clean checkout with a cache of untracked files", async ()
   const [program, ...args] = primeCheckout();
   execFileSync(program, args, { cwd: directory, env: createGitEnvironment() });
   expect((await readFile(join(directory, ".git/index"))).includes("UNTR")).toBe(true);
+});
+
+test("a file that does not fit is a full disk, also when git has removed what it had written of it", async () => {
+  await using fixture = await createTemporaryRepository();
+  await fixture.write({ "large.bin": new Uint8Array(3_000_000).fill(7), "small.txt": "s\n" });
+  const commit = await fixture.commitAll("large");
+  const failure = new CanopyError("git.failed", "git read-tree ended with 128");
+  const directory = join(fixture.root, "out");
+  await materializeCommit(fixture.repository, { commit, directory, branch: "main" });
+  const missing = await countMissingBytes(fixture.repository, commit, directory);
+  expect(missing).toBe(0);
+  await rm(join(directory, "large.bin"));
+  expect(await countMissingBytes(fixture.repository, commit, directory)).toBe(3_000_000);
+  expect(await explainFullDisk(failure, directory, () => Promise.resolve(3_000_000))).toBe(failure);
+  expect(
+    await explainFullDisk(failure, directory, () => Promise.resolve(Number.MAX_SAFE_INTEGER)),
+  ).toMatchObject({ code: "disk.full" });
 });

@@ -85,14 +85,38 @@ async function writePrivateGitDirectory(repository: Repository, options: Materia
   ]);
 }
 
-/** `disk.full` when the file system of a folder has no room left, which git itself tells only in words. */
-export async function explainFullDisk(failure: unknown, directory: string): Promise<unknown> {
+/** How many bytes of a commit's files are not in a folder yet. */
+export async function countMissingBytes(
+  repository: Repository,
+  commit: string,
+  directory: string,
+): Promise<number> {
+  const listed = await repository.git(["ls-tree", "-r", "-z", "--long", commit]);
+  const sizes = listed.stdout.toString("latin1").matchAll(/(?:^|\0)\d+ blob [0-9a-f]+ +(\d+)\t/g);
+  const wantedBytes = [...sizes].reduce((total, match) => total + Number(match[1]), 0);
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && !`${entry.parentPath}/`.includes("/.git/"));
+  const infos = await Promise.all(files.map((entry) => stat(join(entry.parentPath, entry.name))));
+  return wantedBytes - infos.reduce((total, info) => total + info.size, 0);
+}
+
+/**
+ * `disk.full` when the file system of a folder has no room left, which git itself tells only in words. Git may have
+ * removed the file that did not fit; `missingBytes` says how much was still to be written.
+ */
+export async function explainFullDisk(
+  failure: unknown,
+  directory: string,
+  missingBytes: () => Promise<number> = () => Promise.resolve(0),
+): Promise<unknown> {
   const errno = failure instanceof Error && "code" in failure ? failure.code : "";
   const isOutright = errno === "ENOSPC" || errno === "EDQUOT";
   if (!isOutright && !(isCanopyError(failure) && failure.code === "git.failed")) return failure;
   const space = await statfs(directory).catch(() => null);
   const isFull =
-    space !== null && (space.bavail * space.bsize < FULL_DISK_BYTES || (space.files > 0 && space.ffree < 8));
+    space !== null &&
+    (space.bavail * space.bsize < Math.max(FULL_DISK_BYTES, await missingBytes().catch(() => 0)) ||
+      (space.files > 0 && space.ffree < 8));
   if (!isOutright && !isFull) return failure;
   return new CanopyError("disk.full", `the disk is full: could not write in ${directory}`, {
     hint: "Free some space in the cache folder and try again.",
@@ -130,7 +154,9 @@ export async function materializeCommit(repository: Repository, options: Materia
     });
     await settleIndex(options.directory);
   } catch (error) {
-    throw await explainFullDisk(error, options.directory);
+    throw await explainFullDisk(error, options.directory, () =>
+      countMissingBytes(repository, options.commit, options.directory),
+    );
   }
 }
 
