@@ -61,13 +61,24 @@ async function stopDaemon(): Promise<boolean> {
   return true;
 }
 
-async function showLogs(options: { readonly follow?: boolean; readonly lines: number }): Promise<void> {
+interface LogOptions {
+  readonly follow?: boolean;
+  readonly lines: number;
+  readonly json?: boolean;
+}
+
+async function showLogs(options: LogOptions): Promise<void> {
   const { logPath } = daemonPaths();
   const { createReadStream, existsSync, statSync, watchFile, unwatchFile } = await import("node:fs");
   const { readFile } = await import("node:fs/promises");
   if (!existsSync(logPath)) throw new CanopyError("thing.not-found", `there is no log yet at ${logPath}`);
   const lines = (await readFile(logPath, "utf8")).trimEnd().split("\n");
-  printText(lines.slice(-options.lines).join("\n"));
+  const shown = lines.slice(-options.lines).filter((line) => line !== "");
+  if (options.json === true) {
+    printJson({ log: logPath, lines: shown.map((line): unknown => JSON.parse(line)) });
+    return;
+  }
+  printText(shown.join("\n"));
   if (options.follow !== true) return;
   let offset = statSync(logPath).size;
   await new Promise<void>((resolve) => {
@@ -133,6 +144,7 @@ export const registerDaemon: RegisterCommands = (program) => {
     .description("show the daemon's log")
     .option("-f, --follow", "go on with new lines until Ctrl-C")
     .option("-n, --lines <count>", "how many lines", parseWhole(1, 1_000_000), 50)
+    .option("--json", "print the lines as one JSON document")
     .addHelpText("after", "\nExample:\n  canopy logs -f")
     .action(showLogs);
 };

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Json } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
+import { readStandardInput } from "../read-standard-input.ts";
 
 type Item = Record<string, unknown>;
 
@@ -16,11 +17,7 @@ export async function readTaskFile(file: string): Promise<Json[]> {
 }
 
 async function readSource(file: string): Promise<string> {
-  if (file === "-") {
-    const chunks: Buffer[] = [];
-    for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-    return Buffer.concat(chunks).toString("utf8");
-  }
+  if (file === "-") return await readStandardInput();
   try {
     return await readFile(file, "utf8");
   } catch (error) {

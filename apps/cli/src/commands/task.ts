@@ -9,6 +9,7 @@ import { formatAge, sanitizeLine, sanitizeText } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
 import { formatTasks, taskToJson } from "../output/task-view.ts";
 import { collectList, parseDurationArgument, parseWhole } from "../parse-arguments.ts";
+import { readStandardInput } from "../read-standard-input.ts";
 import { readTaskFile } from "./read-task-file.ts";
 
 interface JsonOption {
@@ -26,10 +27,7 @@ function printTask(answer: unknown, options: JsonOption, done: string): void {
 }
 
 async function readText(value: string | undefined): Promise<string | undefined> {
-  if (value !== "-") return value;
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString("utf8");
+  return value === "-" ? await readStandardInput() : value;
 }
 
 /** A dependency as it is typed: `12`, or `parent-child:12`. */
