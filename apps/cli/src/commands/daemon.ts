@@ -15,6 +15,11 @@ async function readStatus(): Promise<DaemonStatus> {
   return (await api.request("GET", "/status")) as DaemonStatus;
 }
 
+/** The daemon's status as `--json` prints it, where `version` is that of the shape. */
+function statusToJson({ version, ...status }: DaemonStatus): object {
+  return { ...status, daemonVersion: version };
+}
+
 function formatStatus(status: DaemonStatus): string {
   const rows = [
     [
@@ -113,7 +118,7 @@ export const registerDaemon: RegisterCommands = (program) => {
         options.port === undefined ? {} : { port: options.port },
       );
       const status = await readStatus();
-      if (options.json === true) printJson({ outcome, ...status });
+      if (options.json === true) printJson({ outcome, ...statusToJson(status) });
       else
         printText(
           `${outcome === "started" ? "started" : "already running"}: pid ${status.pid}, http://127.0.0.1:${status.port}`,
@@ -136,7 +141,7 @@ export const registerDaemon: RegisterCommands = (program) => {
     .addHelpText("after", "\nExample:\n  canopy status --json")
     .action(async (options: { json?: boolean }) => {
       const status = await readStatus();
-      if (options.json === true) printJson(status);
+      if (options.json === true) printJson(statusToJson(status));
       else printText(formatStatus(status));
     });
   program

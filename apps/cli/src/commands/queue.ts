@@ -82,7 +82,10 @@ async function showChange(reference: string, options: JsonOption): Promise<void>
 
 /** `canopy queue ...`. */
 export const registerQueue: RegisterCommands = (program) => {
-  const queue = program.command("queue").description("changes on their way to the integration branch");
+  const queue = program
+    .command("queue")
+    .description("changes on their way to the integration branch")
+    .addHelpText("after", "\nExample:\n  canopy queue");
   queue
     .command("list", { isDefault: true })
     .description("list changes that wait, land or are stuck")

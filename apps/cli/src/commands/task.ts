@@ -317,15 +317,20 @@ function registerChanging(task: Command): void {
       .argument("<task...>", "ids, numbers or parts of ids")
       .description(verb === "close" ? "close tasks" : "open tasks again and forget their failures")
       .option("-r, --reason <text>", "why")
-      .option("--json", "print the task as JSON")
+      .option("--json", "print the task as JSON, or several as a list")
       .addHelpText("after", `\nExample:\n  canopy task ${verb} 12 -r "..."`)
       .action(async (references: string[], options: JsonOption & { reason?: string }) => {
         const api = await openProjectApi();
+        const answers: unknown[] = [];
         for (const reference of references) {
           const body = withoutUndefined({ reason: options.reason });
-          const answer = await api.ask("POST", `/tasks/${refer(reference)}/${verb}`, body);
-          printTask(answer, options, verb === "close" ? "closed" : "reopened");
+          answers.push(await api.ask("POST", `/tasks/${refer(reference)}/${verb}`, body));
         }
+        if (options.json === true && answers.length > 1) {
+          printJson({ tasks: answers.map((answer) => taskToJson(readField<Task>(answer, "task"))) });
+          return;
+        }
+        for (const answer of answers) printTask(answer, options, verb === "close" ? "closed" : "reopened");
       });
   }
   task
@@ -356,7 +361,10 @@ async function changeDependency(
 }
 
 function registerDependencies(task: Command): void {
-  const dep = task.command("dep").description("dependencies between tasks");
+  const dep = task
+    .command("dep")
+    .description("dependencies between tasks")
+    .addHelpText("after", "\nExample:\n  canopy task dep add 12 7");
   for (const how of ["add", "remove"] as const) {
     const command = dep
       .command(how)
@@ -383,7 +391,10 @@ function registerDependencies(task: Command): void {
 
 /** `canopy task ...`. */
 export const registerTask: RegisterCommands = (program) => {
-  const task = program.command("task").description("tasks: what agents shall do");
+  const task = program
+    .command("task")
+    .description("tasks: what agents shall do")
+    .addHelpText("after", '\nExample:\n  canopy task add "Fix the login redirect" -p 1');
   registerAdd(task);
   registerReading(task);
   registerClaiming(task);

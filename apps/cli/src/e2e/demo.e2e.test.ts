@@ -1,9 +1,11 @@
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { DeliverReport } from "@canopy/protocol";
 import type { RunSummary } from "../run/summarize-run.ts";
 import { userGit } from "./create-test-repository.ts";
 import { NOTHING_LEFT, listLeftovers } from "./find-leftovers.ts";
+import { matchShape, readShapes } from "./match-shape.ts";
 import { openTestHome, parseJson } from "./open-test-home.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -18,6 +20,8 @@ test("the demo lands and delivers twelve tasks in an empty home, and leaves noth
   const result = await home.canopy(["demo", "--json"]);
   expect({ code: result.code, stderr: result.stderr }, result.stdout).toEqual({ code: 0, stderr: "" });
   const report = parseJson<DemoReport>(result.stdout);
+  const shapes = await readShapes(join(import.meta.dirname, "../../../../docs/cli-json.md"));
+  expect(matchShape(shapes, "Demo", report)).toEqual([]);
   expect({
     ok: report.ok,
     landed: report.landed.length,

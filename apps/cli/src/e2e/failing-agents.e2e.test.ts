@@ -37,7 +37,7 @@ interface Case {
   readonly repository: string;
   readonly result: CliResult;
   readonly summary: RunSummary;
-  detail(key: string): Promise<TaskDetail>;
+  readonly detail: (key: string) => Promise<TaskDetail>;
 }
 
 let home: TestHome;

@@ -3,7 +3,7 @@ import type { Json } from "@canopy/protocol";
 /** Version of the shapes that `--json` prints; raised when a field is removed or changes its meaning. */
 export const JSON_SHAPE_VERSION = 1;
 
-/** Prints one JSON document with the version of its shape. */
+/** Prints one JSON document with the version of its shape. A `version` of the value's own needs another name. */
 export function printJson(value: object): void {
   process.stdout.write(`${JSON.stringify({ version: JSON_SHAPE_VERSION, ...value }, null, 2)}\n`);
 }

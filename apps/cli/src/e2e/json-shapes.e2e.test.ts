@@ -1,0 +1,152 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestRepository } from "./create-test-repository.ts";
+import { NOTHING_LEFT } from "./find-leftovers.ts";
+import { importScripts } from "./import-scripts.ts";
+import { SCRIPT_AGENT } from "./large-run-tasks.ts";
+import { matchShape, readShapes } from "./match-shape.ts";
+import { createGate } from "./open-gate.ts";
+import { openTestHome, parseJson } from "./open-test-home.ts";
+import type { TestHome } from "./open-test-home.ts";
+
+const PAGE = join(import.meta.dirname, "../../../../docs/cli-json.md");
+
+let home: TestHome;
+let repository: string;
+let shapes: Awaited<ReturnType<typeof readShapes>>;
+/** The demo's is held against its shape where the demo is tested. */
+const seen = new Set<string>(["Demo"]);
+
+beforeAll(async () => {
+  home = await openTestHome();
+  repository = join(home.root, "work");
+  shapes = await readShapes(PAGE);
+  await createTestRepository(repository);
+});
+afterAll(async () => {
+  const left = await home.shutDown();
+  await home[Symbol.asyncDispose]();
+  expect(left).toEqual(NOTHING_LEFT);
+});
+
+/** Runs a command with `--json` and holds what it prints against a documented shape. */
+async function expectShape(
+  name: string,
+  args: readonly string[],
+  exit = 0,
+): Promise<Record<string, unknown>> {
+  const result = await home.canopy([...args, "--json"], { cwd: repository });
+  expect(result.code, result.stdout + result.stderr).toBe(exit);
+  const value = parseJson<Record<string, unknown>>(result.stdout);
+  seen.add(name);
+  expect(value["version"], `version of: ${args.join(" ")}`).toBe(1);
+  expect(matchShape(shapes, name, value), `canopy ${args.join(" ")}`).toEqual([]);
+  return value;
+}
+
+test("every command prints what docs/cli-json.md says", async () => {
+  await expectShape("Down", ["down"]);
+  await expectShape("Up", ["up"]);
+  await expectShape("Status", ["status"]);
+  await expectShape("Logs", ["logs"]);
+  await expectShape("Init", ["init"]);
+  await expectShape("Doctor", ["doctor"]);
+  const { id } = await expectShape("Task", [
+    "task",
+    "add",
+    "First",
+    "-p",
+    "1",
+    "-l",
+    "fast",
+    "-d",
+    "echo 1 > one.txt",
+  ]);
+  await expectShape("Task", ["task", "add", "Second", "--depends-on", String(id)]);
+  await expectShape("TaskList", ["task", "list"]);
+  await expectShape("TaskList", ["task", "ready"]);
+  await expectShape("Task", ["task", "claim", "2", "--as", "ada"]);
+  await expectShape("Task", ["task", "claim", "2", "--as", "ada", "--release"]);
+  await expectShape("Task", ["task", "update", "2", "--add-label", "slow"]);
+  await expectShape("Task", ["task", "comment", "2", "a remark"]);
+  await expectShape("Dependency", ["task", "dep", "add", "2", "1", "--kind", "related"]);
+  await expectShape("Dependency", ["task", "dep", "remove", "2", "1"]);
+  await expectShape("Task", ["task", "close", "2", "-r", "done"]);
+  await expectShape("Task", ["task", "reopen", "2"]);
+  await expectShape("TaskList", ["task", "close", "1", "2"]);
+  await expectShape("TaskList", ["task", "reopen", "1", "2"]);
+  await expectShape("Task", ["task", "close", "2"]);
+  const file = join(home.root, "one.md");
+  await writeFile(file, "- [ ] Third\n");
+  await expectShape("Import", ["task", "import", file]);
+  await expectShape("Error", ["task", "show", "99"], 4);
+  await expectShape("Error", ["run", "--agent", "nobody"], 2);
+  await expectShape("Error", ["no-such-command"], 2);
+  await home.ask(["task", "close", "3"], { cwd: repository });
+});
+
+test("runs, attempts, changes and deliveries print what docs/cli-json.md says", async () => {
+  const gate = await createGate(home.root);
+  const conflict = (text: string): string => `${gate.script}\necho ${text} > same.txt`;
+  await importScripts(home, repository, {
+    a: { title: "A", script: conflict("a") },
+    b: { title: "B", script: conflict("b") },
+    c: { title: "C", script: "exit 4" },
+    d: { title: "D", script: `${gate.script}\nsleep 600` },
+  });
+  await expectShape("RunPlan", ["run", "--dry-run", "--agent", SCRIPT_AGENT, "--max-priority", "1"]);
+  await expectShape("Queue", ["queue"]);
+  const running = expectShape(
+    "RunSummary",
+    ["run", "--agent", SCRIPT_AGENT, "--max-retries", "0", "--deliver"],
+    1,
+  );
+  await gate.waitForArrivals(3);
+  const { attempts } = await expectShape("ActiveAttempts", ["ps"]);
+  expect(attempts).toHaveLength(3);
+  await gate.open();
+  const { tasks } = await home.ask<{ tasks: { title: string; number: number }[] }>(["task", "list"], {
+    cwd: repository,
+  });
+  await expectShape("Kill", ["kill", String(tasks.find((task) => task.title === "D")?.number)]);
+  const summary = await running;
+  expect(summary["delivery"]).toBeDefined();
+  const { runs } = await expectShape("RunList", ["history"]);
+  const [run] = parseJson<{ runId: string }[]>(JSON.stringify(runs));
+  await expectShape("RunDetail", ["history", run?.runId ?? ""]);
+  await expectShape("Stats", ["stats"]);
+  for (const task of tasks) await expectShape("TaskDetail", ["task", "show", String(task.number)]);
+  await expectShape("Queue", ["queue", "list", "--all"]);
+  const { changes } = await expectShape("Queue", ["queue"]);
+  const [stuck] = parseJson<{ changeId: string }[]>(JSON.stringify(changes));
+  await expectShape("Change", ["queue", "show", stuck?.changeId ?? ""]);
+  await expectShape("ChangeAction", ["queue", "abandon", stuck?.changeId ?? "", "-r", "not wanted"]);
+  await expectShape("Delivery", ["deliver"]);
+});
+
+test("every documented shape was seen, at the top or inside another one", () => {
+  const page = JSON.stringify([...shapes.values()]);
+  const names = [...shapes.keys()];
+  const nested = names.filter((name) => new RegExp(`"(?:[^"]*\\| )?${name}(?: \\|[^"]*)?"`).test(page));
+  expect(names.filter((name) => !seen.has(name) && !nested.includes(name))).toEqual([]);
+});
+
+/** All commands that `--help` lists, with those below them. */
+async function listCommands(path: readonly string[]): Promise<(readonly string[])[]> {
+  const { code, stdout } = await home.canopy([...path, "--help"], { cwd: repository });
+  expect([path.join(" "), code]).toEqual([path.join(" "), 0]);
+  expect(stdout, `help of ${path.join(" ")}`).toMatch(/\nExample:\n {2}canopy \S/);
+  const section = /\nCommands:\n((?: {2}.*\n)+)/.exec(stdout)?.[1] ?? "";
+  const names = [...section.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? "");
+  const below: (readonly string[])[] = [];
+  for (const name of names.filter((each) => each !== "help"))
+    below.push(...(await listCommands([...path, name])));
+  return [path, ...below];
+}
+
+test("every command's help has an example", async () => {
+  const commands = (await listCommands([])).map((path) => path.join(" "));
+  expect(commands.length).toBeGreaterThan(30);
+  expect(commands).toContain("task dep add");
+});
