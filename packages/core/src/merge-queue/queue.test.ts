@@ -247,3 +247,27 @@ test("[MQ11] red work that lands leniently leaves one follow-up task", () => {
     selectDependenciesOf(driver.room.sql, filed[0]!.taskId).map((dependency) => dependency.kind),
   ).toEqual(["discovered-from", "discovered-from"]);
 });
+
+test("[MQ11] a follow-up that lands red files no further one", () => {
+  const driver = openProjectDriver();
+  driver.addTask("mend it", { labels: ["validation-follow-up"] });
+  driver.startRun();
+  driver.finish(driver.lease()[0]!);
+  const [leased] = driver.lease(["land"]);
+  const { changeId } = driver.changes()[0]!;
+  const lease = { jobId: leased!.job.jobId, fence: leased!.job.fence };
+  const outcomes = [{ changeId, state: "merged", commit: "c" }];
+  driver.accept({
+    type: "landing.intend",
+    ...lease,
+    oldCommit: "o",
+    newCommit: "c",
+    outcomes,
+    followUp: "red",
+  });
+  const [task, ...others] = selectTasks(driver.room.sql);
+  expect(others).toEqual([]);
+  expect(selectComments(driver.room.sql, task!.taskId).map((comment) => comment.text)).toEqual([
+    "It landed, and the validation is still red: red",
+  ]);
+});

@@ -35,12 +35,24 @@ export function settleFailing(context: Context, outcome: Extract<LandOutcome, { 
   if (!giveTaskBack(context, attempt, failure)) countInRun(context, change.runId, "failed");
 }
 
-/** Lenient validation let something red land: a task to mend it is filed, once, and tells what it follows from. */
+/** Label of tasks that are to mend what landed red. */
+export const FOLLOW_UP_LABEL = "validation-follow-up";
+
+/**
+ * Lenient validation let something red land: a task to mend it is filed and tells what it follows from. When that task's own
+ * work lands red too, no further one is filed.
+ */
 export function fileFollowUp(context: Context, changeIds: readonly string[], text: string): void {
   const origins = changeIds
     .map((changeId) => selectChange(context.sql, changeId))
     .flatMap((change) => (change === undefined ? [] : [selectTask(context.sql, change.taskId)]))
     .filter((task) => task !== undefined);
+  const earlier = origins.find((origin) => origin.labels.includes(FOLLOW_UP_LABEL));
+  if (earlier !== undefined) {
+    // What was to mend it did not: another task of the same kind would only go round in circles, and cost money.
+    addComment(context, earlier, `It landed, and the validation is still red: ${text}`);
+    return;
+  }
   const task: Task = {
     taskId: context.newId("task"),
     number: selectNextTaskNumber(context.sql),
@@ -48,7 +60,7 @@ export function fileFollowUp(context: Context, changeIds: readonly string[], tex
     description: text,
     taskType: "bug",
     priority: 1,
-    labels: [],
+    labels: [FOLLOW_UP_LABEL],
     assignee: null,
     status: "open",
     claim: null,
