@@ -5,8 +5,10 @@ import { idSchema } from "./ids.ts";
 export const changeStateSchema = z.enum([
   "queued",
   "landing",
+  "testing",
   "landed",
   "conflicted",
+  "failing",
   "blocked",
   "abandoned",
 ]);

@@ -91,6 +91,26 @@ export const projectConfigSchema = z.strictObject({
       ports: z.int().min(0).max(100).default(10),
     })
     .prefault({}),
+  validation: z
+    .strictObject({
+      enabled: z.boolean().default(false),
+      /** strict: only green trees land. lenient: red ones land too, and a follow-up task is filed. */
+      mode: z.enum(["strict", "lenient"]).default("strict"),
+      /** For all steps of one validation together. */
+      timeout: durationSchema.prefault("10m"),
+      steps: z
+        .array(
+          z.strictObject({
+            name: z.string().min(1).max(100),
+            command: z.string().min(1),
+            timeout: durationSchema.optional(),
+            /** A step that is not required may fail. */
+            required: z.boolean().default(true),
+          }),
+        )
+        .default([]),
+    })
+    .prefault({}),
   commits: z
     .strictObject({
       /** Who is the author of a landed commit: the person who asked, or the agent. */

@@ -160,6 +160,8 @@ export {
   wireErrorSchema,
 } from "./wire.ts";
 export type { Activity, ClientFrame, ServerFrame, WireError } from "./wire.ts";
+export { validationSchema, validationStepResultSchema } from "./validation.ts";
+export type { Validation, ValidationStepResult } from "./validation.ts";
 export { agentConfigSchema, durationSchema, parseDurationMs, projectConfigSchema } from "./config.ts";
 export type { AgentConfig, ProjectConfig } from "./config.ts";
 export {

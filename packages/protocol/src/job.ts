@@ -94,6 +94,8 @@ export const attemptResultSchema = z.object({
 export const landOutcomeSchema = z.discriminatedUnion("state", [
   z.object({ changeId: idSchema("change"), state: z.literal("merged"), commit: z.string() }),
   z.object({ changeId: idSchema("change"), state: z.literal("contained"), commit: z.string() }),
+  /** It broke the validation of everything that lands before it. */
+  z.object({ changeId: idSchema("change"), state: z.literal("failing"), message: z.string() }),
   z.object({
     changeId: idSchema("change"),
     state: z.literal("conflicted"),

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { landOutcomeSchema, attemptResultSchema } from "./job.ts";
 import { idSchema } from "./ids.ts";
 import { captureSchema, runOptionsSchema } from "./run.ts";
+import { validationSchema } from "./validation.ts";
 import { dependencyKindSchema, newTaskSchema, taskPatchSchema } from "./task.ts";
 
 /** A task as people type it: an id, a unique part of an id, a number (`12` or `#12`) or an external reference. */
@@ -100,11 +101,16 @@ export const runnerCommandSchemas = [
     baseCommit: z.string(),
     capture: captureSchema,
   }),
+  /** The changes of a landing are being validated. */
+  z.strictObject({ type: z.literal("landing.test"), ...jobLease }),
+  z.strictObject({ type: z.literal("validation.record"), ...jobLease, validation: validationSchema }),
   z.strictObject({
     type: z.literal("landing.intend"),
     ...jobLease,
     oldCommit: z.string().nullable(),
     newCommit: z.string(),
+    /** Lenient validation: what lands although it is red, in words for the follow-up task. */
+    followUp: z.string().max(100_000).optional(),
     outcomes: z.array(landOutcomeSchema),
   }),
   z.strictObject({

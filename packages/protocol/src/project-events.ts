@@ -3,6 +3,7 @@ import { changeSchema, landingSchema } from "./change.ts";
 import { idSchema } from "./ids.ts";
 import { jobSchema } from "./job.ts";
 import { attemptSchema, failureCauseSchema, runSchema } from "./run.ts";
+import { validationSchema } from "./validation.ts";
 import { sessionSchema } from "./session.ts";
 import { commentSchema, dependencySchema, taskSchema } from "./task.ts";
 
@@ -51,6 +52,8 @@ export const projectEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("change.updated"), ...change }),
   z.object({ type: z.literal("change.landed"), ...change }),
   z.object({ type: z.literal("change.conflicted"), ...change }),
+  z.object({ type: z.literal("change.failing"), ...change }),
+  z.object({ type: z.literal("validation.recorded"), validation: validationSchema }),
   z.object({ type: z.literal("landing.intended"), ...landing }),
   z.object({ type: z.literal("landing.landed"), ...landing }),
   z.object({ type: z.literal("landing.abandoned"), ...landing }),

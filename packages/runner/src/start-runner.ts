@@ -149,7 +149,7 @@ class JobRunner implements Runner {
       await runAttempt({ ...options, bases: this.#bases, config, person }, lease, payload, signal);
       return;
     }
-    const context = { ...options, policy: config.commits, person };
+    const context = { ...options, config, person, signal };
     if (payload.kind === "land") await landChanges(context, lease, payload);
     else await verifyLanding(context, lease, payload);
   }

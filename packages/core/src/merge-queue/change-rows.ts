@@ -1,4 +1,4 @@
-import type { Change, ChangeState, Landing, ProjectEvent } from "@canopy/protocol";
+import type { Change, ChangeState, Landing, ProjectEvent, Validation } from "@canopy/protocol";
 import type { Projections } from "../kernel/room-definition.ts";
 import type { Migration, Sql } from "../kernel/sql.ts";
 import { parseColumn, readText } from "../kernel/sql.ts";
@@ -18,10 +18,17 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
       "CREATE TABLE queue_pauses (integration_ref TEXT PRIMARY KEY, until_ms INTEGER, reason TEXT NOT NULL)",
     ],
   },
+  {
+    id: "merge-queue-2",
+    statements: [
+      `CREATE TABLE validations (tree TEXT NOT NULL, commands_hash TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY (tree, commands_hash)) WITHOUT ROWID`,
+    ],
+  },
 ];
 
 /** The tables that replay rebuilds. */
-export const QUEUE_TABLES: readonly string[] = ["changes", "landings", "queue_pauses"];
+export const QUEUE_TABLES: readonly string[] = ["changes", "landings", "queue_pauses", "validations"];
 
 /** One change, or undefined. */
 export function selectChange(sql: Sql, changeId: string): Change | undefined {
@@ -65,6 +72,21 @@ export function selectOpenLandingOf(sql: Sql, changeIds: readonly string[]): Lan
     .find((landing) => landing.items.some((item) => wanted.has(item.changeId)));
 }
 
+/** The validation of a tree by a set of commands, or undefined when it was never done. */
+export function selectValidation(sql: Sql, tree: string, commandsHash: string): Validation | undefined {
+  const [row] = sql.exec(
+    "SELECT value FROM validations WHERE tree = ? AND commands_hash = ?",
+    tree,
+    commandsHash,
+  );
+  return row === undefined ? undefined : parseColumn<Validation>(row, "value");
+}
+
+/** Changes that a landing job has in its hands. */
+export function selectChangesInLanding(sql: Sql): Change[] {
+  return [...selectChangesByState(sql, "landing"), ...selectChangesByState(sql, "testing")];
+}
+
 /** Why landing on a branch is paused, or null when it is not. */
 export function selectQueuePause(sql: Sql, integrationRef: string): string | null {
   const [row] = sql.exec("SELECT reason FROM queue_pauses WHERE integration_ref = ?", integrationRef);
@@ -101,6 +123,15 @@ export const QUEUE_PROJECTIONS: Projections<ProjectEvent> = {
   "change.updated": writeChange,
   "change.landed": writeChange,
   "change.conflicted": writeChange,
+  "change.failing": writeChange,
+  "validation.recorded": (sql, { validation }) => {
+    sql.exec(
+      "INSERT OR REPLACE INTO validations (tree, commands_hash, value) VALUES (?, ?, ?)",
+      validation.tree,
+      validation.commandsHash,
+      JSON.stringify(validation),
+    );
+  },
   "landing.intended": writeLanding,
   "landing.landed": writeLanding,
   "landing.abandoned": writeLanding,

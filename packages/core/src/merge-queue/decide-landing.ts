@@ -14,6 +14,7 @@ import { accept } from "../kernel/room-definition.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { checkLease, completeJob, queueJob, requeueJob } from "../jobs/job-feature.ts";
 import { retryOrGiveUpConflict } from "./settle-conflict.ts";
+import { fileFollowUp, settleFailing } from "./settle-failing.ts";
 import { selectAttempt, selectRun } from "../runs/run-rows.ts";
 import { countInRun } from "../runs/run-totals.ts";
 import { addComment, closeTask, releaseTask } from "../tasks/decide-task.ts";
@@ -74,7 +75,7 @@ function landChange(context: Context, change: Change, commit: string): void {
 function requeueChanges(context: Context, changeIds: readonly string[]): void {
   for (const changeId of changeIds) {
     const change = selectChange(context.sql, changeId);
-    if (change?.state === "landing") {
+    if (change?.state === "landing" || change?.state === "testing") {
       context.emit({ type: "change.updated", change: { ...change, state: "queued" } });
     }
   }
@@ -94,6 +95,29 @@ function settleConflict(context: Context, outcome: Extract<LandOutcome, { state:
   retryOrGiveUpConflict(context, conflicted);
 }
 
+/** The changes of a landing are merged and are now being validated. */
+export function decideTestLanding(context: Context, command: Command<"landing.test">): DecideAnswer {
+  const checked = checkLease(context.sql, command, "land");
+  if (checked.type === "rejection") return checked;
+  for (const changeId of checked.job.subjectIds) {
+    const change = selectChange(context.sql, changeId);
+    if (change?.state === "landing")
+      context.emit({ type: "change.updated", change: { ...change, state: "testing" } });
+  }
+  return accept();
+}
+
+/** A tree was validated: remembered, so that it never is again by the same commands. */
+export function decideRecordValidation(
+  context: Context,
+  command: Command<"validation.record">,
+): DecideAnswer {
+  const checked = checkLease(context.sql, command, "land");
+  if (checked.type === "rejection") return checked;
+  context.emit({ type: "validation.recorded", validation: command.validation });
+  return accept();
+}
+
 /**
  * The runner merged the changes and is about to move the branch: the intent is written down first. Conflicts are
  * settled at once; when nothing is left to land the job is over.
@@ -107,6 +131,7 @@ export function decideIntendLanding(context: Context, command: Command<"landing.
       return reject("command.invalid", `change ${outcome.changeId} is not part of job ${checked.job.jobId}`);
     }
     if (outcome.state === "conflicted") settleConflict(context, outcome);
+    else if (outcome.state === "failing") settleFailing(context, outcome);
     else items.push({ changeId: outcome.changeId, commit: outcome.commit });
   }
   const left = checked.job.subjectIds.filter(
@@ -127,6 +152,13 @@ export function decideIntendLanding(context: Context, command: Command<"landing.
     state: "intended",
   };
   context.emit({ type: "landing.intended", landing });
+  if (command.followUp !== undefined) {
+    fileFollowUp(
+      context,
+      items.map((item) => item.changeId),
+      command.followUp,
+    );
+  }
   return accept({ landingId: landing.landingId });
 }
 
@@ -158,7 +190,7 @@ export function decideFinishLanding(context: Context, command: Command<"landing.
 function blockChanges(context: Context, changeIds: readonly string[], reason: string): void {
   for (const changeId of changeIds) {
     const change = selectChange(context.sql, changeId);
-    if (change?.state !== "landing") continue;
+    if (change?.state !== "landing" && change?.state !== "testing") continue;
     const blocked: Change = { ...change, state: "blocked", reason, endedAtMs: context.nowMs };
     context.emit({ type: "change.updated", change: blocked });
     countInRun(context, change.runId, "failed");

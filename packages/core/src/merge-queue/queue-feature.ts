@@ -10,10 +10,17 @@ import {
   QUEUE_PROJECTIONS,
   QUEUE_TABLES,
   selectChange,
+  selectChangesInLanding,
   selectChangesByState,
   selectQueuePause,
 } from "./change-rows.ts";
-import { decideFailLanding, decideFinishLanding, decideIntendLanding } from "./decide-landing.ts";
+import {
+  decideFailLanding,
+  decideFinishLanding,
+  decideIntendLanding,
+  decideRecordValidation,
+  decideTestLanding,
+} from "./decide-landing.ts";
 
 type Context = DecideContext<ProjectEvent>;
 type Command<T extends ProjectCommand["type"]> = Extract<ProjectCommand, { type: T }>;
@@ -24,7 +31,7 @@ const MAX_BATCH = 64;
 function reactToQueue(context: Context): void {
   const queued = selectChangesByState(context.sql, "queued");
   if (queued.length === 0) return;
-  const busy = new Set(selectChangesByState(context.sql, "landing").map((change) => change.integrationRef));
+  const busy = new Set(selectChangesInLanding(context.sql).map((change) => change.integrationRef));
   const batches = new Map<string, Change[]>();
   for (const change of queued) {
     if (busy.has(change.integrationRef) || selectQueuePause(context.sql, change.integrationRef) !== null)
@@ -48,7 +55,7 @@ function reactToQueue(context: Context): void {
 function decideRequeueChange(context: Context, command: Command<"change.requeue">): DecideAnswer {
   const change = selectChange(context.sql, command.changeId);
   if (change === undefined) return reject("change.not-found", `no change ${command.changeId}`);
-  if (change.state === "landed" || change.state === "landing") {
+  if (change.state === "landed" || change.state === "landing" || change.state === "testing") {
     return reject("change.wrong-state", `change ${change.changeId} is ${change.state}`);
   }
   const task = selectTask(context.sql, change.taskId);
@@ -69,7 +76,7 @@ function decideRequeueChange(context: Context, command: Command<"change.requeue"
 function decideAbandonChange(context: Context, command: Command<"change.abandon">): DecideAnswer {
   const change = selectChange(context.sql, command.changeId);
   if (change === undefined) return reject("change.not-found", `no change ${command.changeId}`);
-  if (change.state === "landed" || change.state === "landing") {
+  if (change.state === "landed" || change.state === "landing" || change.state === "testing") {
     return reject("change.wrong-state", `change ${change.changeId} is ${change.state}`);
   }
   const reason = command.reason === "" ? `abandoned by ${context.actor.id}` : command.reason;
@@ -88,6 +95,8 @@ export const queueFeature: RoomFeature<ProjectCommand, ProjectEvent> = {
   migrations: QUEUE_MIGRATIONS,
   tables: QUEUE_TABLES,
   decide: {
+    "landing.test": decideTestLanding,
+    "validation.record": decideRecordValidation,
     "landing.intend": decideIntendLanding,
     "landing.finish": decideFinishLanding,
     "landing.fail": decideFailLanding,

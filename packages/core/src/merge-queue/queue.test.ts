@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { selectTasks, selectComments } from "../tasks/select-tasks.ts";
 import { openProjectDriver } from "@canopy/testkit";
 import type { ProjectDriver } from "@canopy/testkit";
-import { selectQueuePause } from "./change-rows.ts";
+import type { Json } from "@canopy/protocol";
+import { selectQueuePause, selectValidation } from "./change-rows.ts";
+import { selectDependenciesOf } from "../tasks/select-tasks.ts";
 
 function withChanges(titles: readonly string[], options: Record<string, number> = {}): ProjectDriver {
   const driver = openProjectDriver();
@@ -159,4 +161,113 @@ test("[MQ7] a requeued change lands like a new one; an abandoned one never does"
   expect(driver.submit({ type: "change.requeue", changeId: first!.changeId })).toMatchObject({
     code: "change.wrong-state",
   });
+});
+
+function openBatch(
+  titles: readonly string[],
+  options: Record<string, Json> = {},
+): { driver: ProjectDriver; lease: { jobId: string; fence: number }; ids: string[] } {
+  const driver = openProjectDriver();
+  for (const title of ["first", ...titles]) driver.addTask(title);
+  driver.startRun({ concurrency: 16, ...options });
+  for (const leased of driver.lease()) driver.finish(leased);
+  driver.land();
+  const [leased] = driver.lease(["land"]);
+  const ids = leased?.payload.kind === "land" ? leased.payload.items.map((item) => item.changeId) : [];
+  return { driver, lease: { jobId: leased!.job.jobId, fence: leased!.job.fence }, ids };
+}
+
+test("[MQ9] a change that breaks the validation is redone with what it printed; earlier ones land, later ones wait", () => {
+  const { driver, lease, ids } = openBatch(["good", "bad", "later"]);
+  driver.accept({ type: "landing.test", ...lease });
+  expect(driver.changes().map((change) => change.state)).toEqual(["landed", "testing", "testing", "testing"]);
+  const outcomes = [
+    { changeId: ids[0]!, state: "merged", commit: "c1" },
+    { changeId: ids[1]!, state: "failing", message: "step 'test' ended with exit code 1:\nexpected 2" },
+  ];
+  const { landingId } = driver.accept({
+    type: "landing.intend",
+    ...lease,
+    oldCommit: "o",
+    newCommit: "c1",
+    outcomes,
+  });
+  driver.accept({ type: "landing.finish", ...lease, landingId: landingId!, landed: true });
+  expect(driver.changes().map((change) => change.state)).toEqual(["landed", "landed", "failing", "landing"]);
+  expect(driver.lease()).toEqual([]);
+  driver.advance(600_000);
+  const [again] = driver.lease();
+  const prompt = again?.payload.kind === "attempt" ? again.payload.prompt : "";
+  expect(prompt).toContain("its change did not land: step 'test' ended with exit code 1:\nexpected 2");
+});
+
+test("[MQ9] without retries left the task of a failing change is marked for a person", () => {
+  const { driver, lease, ids } = openBatch(["bad"], { maxRetries: 0 });
+  const outcomes = [{ changeId: ids[0]!, state: "failing", message: "red" }];
+  const answer = driver.accept({
+    type: "landing.intend",
+    ...lease,
+    oldCommit: "o",
+    newCommit: "o",
+    outcomes,
+  });
+  expect(answer).toEqual({ landingId: null });
+  expect(selectTasks(driver.room.sql).find((task) => task.title === "bad")).toMatchObject({
+    status: "open",
+    labels: ["needs-investigation"],
+  });
+});
+
+test("[MQ10] the validation of a tree by a set of commands is remembered over a restart", () => {
+  const { driver, lease } = openBatch(["a"]);
+  const validation = {
+    tree: "t1",
+    commandsHash: "h1",
+    commit: "c1",
+    state: "passed",
+    flaky: true,
+    steps: [],
+    durationMs: 5,
+  };
+  driver.accept({ type: "validation.record", ...lease, validation });
+  driver.restart();
+  driver.room.replay();
+  expect(selectValidation(driver.room.sql, "t1", "h1")).toEqual(validation);
+  expect(selectValidation(driver.room.sql, "t1", "h2")).toBeUndefined();
+});
+
+test("[MQ11] red work that lands leniently leaves one follow-up task", () => {
+  const { driver, lease, ids } = openBatch(["one", "two"]);
+  const outcomes = ids.map((changeId, index) => ({ changeId, state: "merged", commit: `c${index}` }));
+  const followUp = "validation step 'test' ended with exit code 1";
+  driver.accept({ type: "landing.intend", ...lease, oldCommit: "o", newCommit: "c1", outcomes, followUp });
+  const filed = selectTasks(driver.room.sql).filter((task) => task.title.startsWith("Validation failed: "));
+  expect(filed.map(({ priority, description }) => [priority, description])).toEqual([[1, followUp]]);
+  expect(
+    selectDependenciesOf(driver.room.sql, filed[0]!.taskId).map((dependency) => dependency.kind),
+  ).toEqual(["discovered-from", "discovered-from"]);
+});
+
+test("[MQ11] a follow-up that lands red files no further one", () => {
+  const driver = openProjectDriver();
+  driver.addTask("mend it", { labels: ["validation-follow-up"] });
+  driver.startRun();
+  driver.finish(driver.lease()[0]!);
+  const [leased] = driver.lease(["land"]);
+  const { changeId } = driver.changes()[0]!;
+  const lease = { jobId: leased!.job.jobId, fence: leased!.job.fence };
+  const outcomes = [{ changeId, state: "merged", commit: "c" }];
+  driver.accept({
+    type: "landing.intend",
+    ...lease,
+    oldCommit: "o",
+    newCommit: "c",
+    outcomes,
+    followUp: "red",
+  });
+  const [task, ...others] = selectTasks(driver.room.sql);
+  expect(others).toEqual([]);
+  expect(selectComments(driver.room.sql, task!.taskId).map((comment) => comment.text)).toEqual([
+    "It landed, and the validation is still red: red",
+  ]);
 });

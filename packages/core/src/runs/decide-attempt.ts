@@ -20,7 +20,9 @@ import {
   selectRunnersOfHost,
 } from "../jobs/job-feature.ts";
 import { buildLandPayload, recoverLandJob } from "../merge-queue/decide-landing.ts";
-import { selectLanding } from "../merge-queue/change-rows.ts";
+import { selectChangesOfTask, selectLanding } from "../merge-queue/change-rows.ts";
+import { describeConflict } from "../merge-queue/settle-conflict.ts";
+import type { Sql } from "../kernel/sql.ts";
 import { setSessionState } from "../sessions/session-feature.ts";
 import { buildPrompt } from "../tasks/build-prompt.ts";
 import { selectComments, selectTask } from "../tasks/select-tasks.ts";
@@ -29,6 +31,19 @@ import { isFinal, selectAttempt, selectAttemptsOfTask, selectRun } from "./run-r
 
 type Context = DecideContext<ProjectEvent>;
 type Command<T extends ProjectCommand["type"]> = Extract<ProjectCommand, { type: T }>;
+
+/** Why earlier changes of a task did not land, by attempt. */
+function selectChangeReasons(sql: Sql, taskId: string): ReadonlyMap<string, string> {
+  const stuck = selectChangesOfTask(sql, taskId).filter(
+    (change) => change.state === "conflicted" || change.state === "failing",
+  );
+  return new Map(
+    stuck.map((change) => [
+      change.attemptId,
+      change.state === "conflicted" ? describeConflict(change) : (change.reason ?? "its validation failed"),
+    ]),
+  );
+}
 
 function buildAttemptPayload(context: Context, job: Job): JobPayload {
   const attempt = selectAttempt(context.sql, job.subjectIds[0] ?? "");
@@ -49,7 +64,12 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     title: task.title,
     description: task.description,
     labels: task.labels,
-    prompt: buildPrompt({ task, comments: selectComments(context.sql, task.taskId), earlier }),
+    prompt: buildPrompt({
+      task,
+      comments: selectComments(context.sql, task.taskId),
+      earlier,
+      changeReasons: selectChangeReasons(context.sql, task.taskId),
+    }),
     agent: attempt.agent,
     model: attempt.model,
     timeoutMs: task.timeoutMs ?? run.options.timeoutMs,

@@ -46,7 +46,7 @@ function holdInRun(context: Context, attempt: Attempt, failure: Failure, untilMs
  * Gives a failed task back: for another try after a pause, or for good. For good means out of this run, and, when the
  * task itself is to blame, marked for a person. Returns whether it is tried again.
  */
-export function retryOrGiveUp(context: Context, attempt: Attempt, failure: Failure): boolean {
+export function giveTaskBack(context: Context, attempt: Attempt, failure: Failure): boolean {
   const run = selectRun(context.sql, attempt.runId);
   const task = selectTask(context.sql, attempt.taskId);
   assert(run !== undefined && task !== undefined, "an attempt has a run and a task");
@@ -141,7 +141,7 @@ function settle(context: Context, attempt: Attempt, result: AttemptResult): void
       return;
     case "failed":
       assert(attempt.failure !== null, "a failed attempt says why");
-      if (isHolder && !retryOrGiveUp(context, attempt, attempt.failure))
+      if (isHolder && !giveTaskBack(context, attempt, attempt.failure))
         countInRun(context, attempt.runId, "failed");
       return;
     case "killed":

@@ -136,6 +136,15 @@ function writeAttempt(sql: Sql, { attempt }: { readonly attempt: Attempt }): voi
   );
 }
 
+function countFailure(sql: Sql, taskId: string, cause: FailureCause): void {
+  sql.exec(
+    `INSERT INTO failures (task_id, cause, count) VALUES (?, ?, 1)
+     ON CONFLICT (task_id, cause) DO UPDATE SET count = count + 1`,
+    taskId,
+    cause,
+  );
+}
+
 /** Name of the timer that lifts a hold. */
 function holdTimer(taskId: string, runId: string | null): string {
   return `hold:${taskId}:${runId ?? ""}`;
@@ -162,13 +171,7 @@ export const RUN_PROJECTIONS: Projections<ProjectEvent> = {
   "attempt.updated": writeAttempt,
   "attempt.ended": (sql, { attempt }) => {
     writeAttempt(sql, { attempt });
-    if (attempt.failure === null) return;
-    sql.exec(
-      `INSERT INTO failures (task_id, cause, count) VALUES (?, ?, 1)
-       ON CONFLICT (task_id, cause) DO UPDATE SET count = count + 1`,
-      attempt.taskId,
-      attempt.failure.cause,
-    );
+    if (attempt.failure !== null) countFailure(sql, attempt.taskId, attempt.failure.cause);
   },
   "hold.placed": (sql, { hold }) => {
     sql.exec(
@@ -197,11 +200,6 @@ export const RUN_PROJECTIONS: Projections<ProjectEvent> = {
   "task.closed": (sql, { task }) => {
     sql.exec("DELETE FROM failures WHERE task_id = ?", task.taskId);
   },
-  "change.conflicted": (sql, { change }) => {
-    sql.exec(
-      `INSERT INTO failures (task_id, cause, count) VALUES (?, 'conflict', 1)
-       ON CONFLICT (task_id, cause) DO UPDATE SET count = count + 1`,
-      change.taskId,
-    );
-  },
+  "change.conflicted": (sql, { change }) => countFailure(sql, change.taskId, "conflict"),
+  "change.failing": (sql, { change }) => countFailure(sql, change.taskId, "validation"),
 };

@@ -3,7 +3,7 @@ import { ZERO_USAGE } from "@canopy/protocol";
 import type { DecideContext, RoomFeature } from "../kernel/room-definition.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { queueJob } from "../jobs/job-feature.ts";
-import { selectChangesByState } from "../merge-queue/change-rows.ts";
+import { selectChangesByState, selectChangesInLanding } from "../merge-queue/change-rows.ts";
 import {
   decideFinishAttempt,
   decideLeaseJobs,
@@ -116,7 +116,7 @@ function hasWorkAhead(context: Context, run: Run): boolean {
   const { sql } = context;
   const attempts = selectActiveAttempts(sql);
   const isOwn = (item: { readonly runId: string }): boolean => item.runId === run.runId;
-  const changes = [...selectChangesByState(sql, "queued"), ...selectChangesByState(sql, "landing")];
+  const changes = [...selectChangesByState(sql, "queued"), ...selectChangesInLanding(sql)];
   if (run.state !== "running") return attempts.some(isOwn) || changes.some(isOwn);
   if (attempts.length > 0 || changes.length > 0) return true;
   return selectTasksByStatus(sql, "open").some(

@@ -9,6 +9,8 @@ export interface PromptInput {
   readonly comments: readonly Comment[];
   /** Earlier tries of this task, first try first. */
   readonly earlier: readonly Attempt[];
+  /** Why the change of an earlier try did not land, by attempt. */
+  readonly changeReasons?: ReadonlyMap<string, string>;
 }
 
 /** Cuts the middle out of a long text, keeping 60 % of the head and 40 % of the tail. */
@@ -20,9 +22,14 @@ export function truncateMiddle(text: string, maxChars: number): string {
   return `${text.slice(0, headChars)}\n[... ${cutChars} characters left out ...]\n${text.slice(-tailChars)}`;
 }
 
-function describeFailure(attempt: Attempt): string {
-  const what = attempt.failure;
-  const why = what === null ? `it ended as ${attempt.state}` : `${what.cause}: ${what.message}`;
+function whyFailed(attempt: Attempt, changeReasons: ReadonlyMap<string, string> | undefined): string | null {
+  const reason = changeReasons?.get(attempt.attemptId);
+  if (reason !== undefined) return `its change did not land: ${reason}`;
+  const { failure } = attempt;
+  return failure === null || failure.cause === "interrupted" ? null : `${failure.cause}: ${failure.message}`;
+}
+
+function describeFailure(attempt: Attempt, why: string): string {
   return `Attempt ${attempt.number}: ${truncateMiddle(why, MAX_FAILURE_CHARS)}`;
 }
 
@@ -30,7 +37,7 @@ function describeFailure(attempt: Attempt): string {
  * The whole prompt of an attempt: how to work, the task, what people said about it, and why earlier attempts failed.
  * The same input always gives the same text.
  */
-export function buildPrompt({ task, comments, earlier }: PromptInput): string {
+export function buildPrompt({ task, comments, earlier, changeReasons }: PromptInput): string {
   const parts = [
     [
       "You work alone and unattended in a copy of a git repository; other agents work in copies of their own.",
@@ -48,14 +55,12 @@ export function buildPrompt({ task, comments, earlier }: PromptInput): string {
     );
   }
   const failed = earlier
-    .filter((attempt) => attempt.failure !== null && attempt.failure.cause !== "interrupted")
+    .map((attempt) => ({ attempt, why: whyFailed(attempt, changeReasons) }))
+    .flatMap(({ attempt, why }) => (why === null ? [] : [describeFailure(attempt, why)]))
     .slice(-3);
   if (failed.length > 0) {
     parts.push(
-      [
-        "## Earlier attempts at this task failed; do not repeat their mistake",
-        ...failed.map((attempt) => describeFailure(attempt)),
-      ].join("\n"),
+      ["## Earlier attempts at this task failed; do not repeat their mistake", ...failed].join("\n"),
     );
   }
   return `${parts.join("\n\n")}\n`;

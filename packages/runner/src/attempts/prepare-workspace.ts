@@ -1,17 +1,10 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { AttemptJob, Json, ProjectConfig } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { Repository } from "@canopy/git";
-import {
-  advanceCheckout,
-  createGitEnvironment,
-  materializeCommit,
-  primeCheckout,
-  readRef,
-} from "@canopy/git";
+import { readRef } from "@canopy/git";
 import type { BaseKeeper } from "./base-keeper.ts";
-import type { BringRequest, Workspace, WorkspaceStore } from "@canopy/workspace";
+import type { Workspace, WorkspaceStore } from "@canopy/workspace";
+import { createCheckoutSource, sortBring } from "../checkout/create-checkout-source.ts";
 
 /** What prepareWorkspace needs. */
 export interface WorkspacePlan {
@@ -60,17 +53,6 @@ async function readBase(repository: Repository, job: AttemptJob): Promise<string
   );
 }
 
-async function sortBring(checkout: string, paths: readonly string[]): Promise<BringRequest> {
-  const files: string[] = [];
-  const directories: string[] = [];
-  for (const path of paths) {
-    const info = await stat(join(checkout, path)).catch(() => null);
-    if (info?.isDirectory() === true) directories.push(path);
-    else if (info?.isFile() === true) files.push(path);
-  }
-  return { from: checkout, files, directories };
-}
-
 /**
  * Makes the workspace of an attempt at the integration branch's tip. The base commit is recorded and kept alive, so the
  * agent's view never changes under it. Throws `workspace.failed`, `disk.full`, `cancelled`.
@@ -88,23 +70,10 @@ export async function prepareWorkspace(plan: WorkspacePlan): Promise<PreparedWor
 
 async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<Workspace> {
   const { repository, job, config } = plan;
-  const env = createGitEnvironment();
   return await plan.workspaces.createWorkspace({
     workspaceId: job.attemptId,
     project: plan.project,
-    source: {
-      commit,
-      populate: async (directory, signal) => {
-        await materializeCommit(repository, {
-          commit,
-          directory,
-          branch: job.baseBranch,
-          ...(signal === undefined ? {} : { signal }),
-        });
-      },
-      advance: (from) => ({ commands: advanceCheckout({ from, to: commit, branch: job.baseBranch }), env }),
-      prime: { commands: [primeCheckout()], env },
-    },
+    source: createCheckoutSource(repository, commit, job.baseBranch),
     bring: await sortBring(plan.checkout, config.bring),
     ...(config.setup === undefined ? {} : { setupCommand: config.setup }),
     portCount: config.ports,

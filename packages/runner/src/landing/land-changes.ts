@@ -1,19 +1,21 @@
-import type { LandItem, LandJob, LandOutcome, ProjectConfig, VerifyLandingJob } from "@canopy/protocol";
+import type { LandItem, LandJob, LandOutcome, VerifyLandingJob } from "@canopy/protocol";
 import { CanopyError, isCanopyError } from "@canopy/protocol";
 import type { MergeEngine, Person, Repository, StackedChange, StackedResult } from "@canopy/git";
 import { isAncestor, readRef, updateRefs, worktreesWithBranch } from "@canopy/git";
-import type { JobSource, SubmitOutcome } from "../job-source.ts";
+import type { SubmitOutcome } from "../job-source.ts";
 import { commitPeople } from "./commit-identity.ts";
+import type { GateContext, LandingPlan } from "./gate-landing.ts";
+import { gateLanding } from "./gate-landing.ts";
 
 /** What landing needs. */
-export interface LandContext {
-  readonly source: JobSource;
-  readonly repository: Repository;
+export interface LandContext extends GateContext {
   readonly engine: MergeEngine;
   readonly person: Person | null;
-  readonly policy: ProjectConfig["commits"];
   readonly now: () => number;
 }
+
+/** Failures that only a person can mend: the changes are blocked with the reason instead of being tried again. */
+const HOPELESS: ReadonlySet<string> = new Set(["repository.branch-checked-out", "work.failed"]);
 
 /** The lease under which a landing is reported. */
 export interface Lease {
@@ -31,7 +33,7 @@ async function readMessage(repository: Repository, commit: string): Promise<stri
 
 async function toStackedChange(context: LandContext, item: LandItem): Promise<StackedChange> {
   const people = commitPeople({
-    policy: context.policy,
+    policy: context.config.commits,
     person: context.person,
     askedBy: item.askedBy,
     agent: item.agent,
@@ -76,7 +78,7 @@ export async function landChanges(context: LandContext, lease: Lease, job: LandJ
   try {
     await tryLand(context, lease, job);
   } catch (error) {
-    const isHopeless = isCanopyError(error) && error.code === "repository.branch-checked-out";
+    const isHopeless = isCanopyError(error) && HOPELESS.has(error.code);
     const hint = isCanopyError(error) && error.hint !== undefined ? ` (${error.hint})` : "";
     const reason = `${error instanceof Error ? error.message : String(error)}${hint}`;
     await context.source.submit(
@@ -94,25 +96,47 @@ async function tryLand(context: LandContext, lease: Lease, job: LandJob): Promis
   if (tip === null) throw new CanopyError("git.failed", `there is no branch ${job.baseBranch} to land on`);
   const changes = await Promise.all(job.items.map((item) => toStackedChange(context, item)));
   const stack = await context.engine.buildStack(tip, changes);
-  const outcomes: LandOutcome[] = [];
-  let lastTip = tip;
-  for (const [index, item] of job.items.entries()) {
-    const result = stack.results[index];
-    if (result === undefined) throw new CanopyError("internal", "the merge engine left out a change");
-    outcomes.push(toOutcome(item, result, lastTip));
-    if (result.state === "clean") lastTip = result.commit;
-  }
+  const plan = await gateLanding(context, lease, job, await planLanding(context, job, tip, stack.results));
+  const followUp = plan.followUp === undefined ? {} : { followUp: plan.followUp };
   const intended = await source.submit(
-    { type: "landing.intend", ...lease, oldCommit: current, newCommit: stack.tip, outcomes },
+    {
+      type: "landing.intend",
+      ...lease,
+      oldCommit: current,
+      newCommit: plan.newTip,
+      outcomes: [...plan.outcomes],
+      ...followUp,
+    },
     `intend:${lease.jobId}:${lease.fence}`,
   );
   const landingId = landingIdOf(intended);
   if (landingId === null) return;
-  const landed = await moveRef(repository, job.integrationRef, current, stack.tip);
+  const landed = await moveRef(repository, job.integrationRef, current, plan.newTip);
   await source.submit(
     { type: "landing.finish", ...lease, landingId, landed },
     `finish:${lease.jobId}:${lease.fence}`,
   );
+}
+
+async function planLanding(
+  context: LandContext,
+  job: LandJob,
+  tip: string,
+  results: readonly StackedResult[],
+): Promise<LandingPlan> {
+  const outcomes: LandOutcome[] = [];
+  const trees = new Map<string, string>();
+  let newTip = tip;
+  for (const [index, item] of job.items.entries()) {
+    const result = results[index];
+    if (result === undefined) throw new CanopyError("internal", "the merge engine left out a change");
+    outcomes.push(toOutcome(item, result, newTip));
+    if (result.state !== "clean") continue;
+    newTip = result.commit;
+    trees.set(result.commit, result.tree);
+  }
+  const tipTree = (await context.repository.readCommit(tip)).tree;
+  return { tip, tipTree, outcomes, trees, newTip };
 }
 
 async function moveRef(
