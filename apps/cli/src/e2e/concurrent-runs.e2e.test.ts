@@ -92,6 +92,32 @@ test("two runs from two linked worktrees are runs of one project; each lands on 
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });
 
+test("daemons of two users on one repository land on one branch, and neither loses the other's work", async () => {
+  await using home = await openTestHome();
+  await using other = await openTestHome();
+  const repository = join(home.root, "work");
+  await createTestRepository(repository);
+  const createTasks = (name: string): Record<string, ScriptTask> =>
+    Object.fromEntries(
+      Array.from({ length: 8 }, (_, index) => [
+        `${name}${index}`,
+        { title: `${name} ${index}`, script: `echo ${index} > ${name}-${index}.txt` },
+      ]),
+    );
+  const ids = [
+    ...(await importScripts(home, repository, createTasks("ada"))).values(),
+    ...(await importScripts(other, repository, createTasks("bob"))).values(),
+  ];
+  const results = await Promise.all([home, other].map((each) => each.canopy(RUN, { cwd: repository })));
+  for (const result of results) expect(result.code, result.stdout + result.stderr).toBe(0);
+  expect((await readLandedTasks(repository, "main..canopy/main")).sort()).toEqual(ids.sort());
+  const left = await userGit(repository, "for-each-ref", "--format=%(refname)", "refs/canopy/bases");
+  expect(left).toBe("");
+  // Both at once, for each is seen in the repository that they share.
+  const leftovers = await Promise.all([home, other].map((each) => each.shutDown()));
+  expect(leftovers).toEqual([NOTHING_LEFT, NOTHING_LEFT]);
+});
+
 test("of many commands that start a daemon at the same moment none fails", async () => {
   await using home = await openTestHome();
   const results = await Promise.all(Array.from({ length: 6 }, () => home.canopy(["up"])));
