@@ -138,7 +138,7 @@ export async function runToEnd(
 
 function formatPlan(plan: RunPlan): string {
   const lines = [
-    `${plan.ready.length} tasks are ready for ${sanitizeLine(plan.agent)}; their work would land on ${plan.integrationBranch}`,
+    `${plan.ready.length} ${plan.ready.length === 1 ? "task is" : "tasks are"} ready for ${sanitizeLine(plan.agent)}; their work would land on ${plan.integrationBranch}`,
     formatTasks(plan.ready),
   ];
   for (const { task, reason } of plan.passedOver)

@@ -70,6 +70,10 @@ export class RunState {
   }
 }
 
+function countFiles(count: number): string {
+  return `${count} ${count === 1 ? "file" : "files"} changed`;
+}
+
 /** An agent's name without its command line. */
 function shortAgent(agent: string): string {
   return agent.replace(/^(command|scripted):.*$/s, "$1");
@@ -87,7 +91,7 @@ function describeAttempt(type: string, attempt: Attempt, task: Task | undefined)
   }
   if (type !== "attempt.ended") return null;
   if (attempt.state === "succeeded") {
-    return { kind: "finished", task, attempt, text: `${attempt.capture?.filesChanged ?? 0} files changed` };
+    return { kind: "finished", task, attempt, text: countFiles(attempt.capture?.filesChanged ?? 0) };
   }
   if (attempt.state === "unchanged") return { kind: "unchanged", task, attempt, text: "nothing was changed" };
   if (attempt.state === "killed") return { kind: "killed", task, attempt, text: "ended by a person" };

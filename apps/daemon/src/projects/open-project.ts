@@ -251,6 +251,15 @@ export class OpenProject implements AsyncDisposable {
 
   async #syncIntegration(baseBranch: string, actor: Actor): Promise<void> {
     const integrationRef = integrationRefOf(baseBranch);
+    if ((await readRef(this.repository, "refs/heads/canopy")) !== null) {
+      throw new CanopyError(
+        "usage.invalid",
+        "a branch named 'canopy' stands where Canopy keeps its branches",
+        {
+          hint: "rename it: git branch -m canopy OTHER-NAME",
+        },
+      );
+    }
     const branch = integrationRef.replace("refs/heads/", "");
     const [worktree] = await worktreesWithBranch(this.repository, branch);
     if (worktree !== undefined) {

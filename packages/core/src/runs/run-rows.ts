@@ -1,6 +1,6 @@
 import type { Attempt, AttemptState, FailureCause, Hold, ProjectEvent, Run } from "@canopy/protocol";
 import type { Migration, Sql } from "../kernel/sql.ts";
-import { parseColumn, readNumber } from "../kernel/sql.ts";
+import { parseColumn, readNumber, readText } from "../kernel/sql.ts";
 import type { Projections } from "../kernel/room-definition.ts";
 import { clearTimer, setTimer } from "../kernel/timers.ts";
 
@@ -90,6 +90,12 @@ export function selectActiveAttempts(sql: Sql): Attempt[] {
 export function countAttempts(sql: Sql, taskId: string): number {
   const [row] = sql.exec("SELECT COUNT(*) AS count FROM attempts WHERE task_id = ?", taskId);
   return row === undefined ? 0 : readNumber(row, "count");
+}
+
+/** How many tries each task that had any has had. */
+export function countAttemptsByTask(sql: Sql): ReadonlyMap<string, number> {
+  const rows = sql.exec("SELECT task_id, COUNT(*) AS count FROM attempts GROUP BY task_id");
+  return new Map(rows.map((row) => [readText(row, "task_id"), readNumber(row, "count")]));
 }
 
 /** Every hold. */

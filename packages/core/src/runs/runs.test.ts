@@ -45,6 +45,19 @@ test("[RN2] priority goes first, then what much waits for", () => {
   expect(order).toEqual(["urgent", "root of a chain", "ordinary", "middle", "end"]);
 });
 
+test("[RN2] a chain of thousands is measured, and its root goes before what nothing waits for", () => {
+  const driver = openProjectDriver();
+  driver.addTask("alone");
+  const tasks = Array.from({ length: 8000 }, (_, index) => ({
+    title: `link ${index}`,
+    externalReference: `x:${index}`,
+    dependencies: index === 0 ? [] : [{ on: `x:${index - 1}` }],
+  }));
+  driver.accept({ type: "task.import", tasks });
+  driver.startRun({ concurrency: 1 });
+  expect(activeTitles(driver)).toEqual(["link 0"]);
+});
+
 test("[RN2] age outweighs any priority in the end", () => {
   const score = (priority: number, ageMs: number): number =>
     scoreTask({ task: { priority, createdAtMs: 0 }, criticalPath: 0, failureCount: 0, nowMs: ageMs });

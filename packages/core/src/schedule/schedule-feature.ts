@@ -18,30 +18,37 @@ import {
   RUN_PROJECTIONS,
   RUN_TABLES,
   countAttempts,
+  countAttemptsByTask,
   selectActiveAttempts,
   selectActiveRuns,
+  selectHolds,
   selectHoldsOfTask,
 } from "../runs/run-rows.ts";
 import { registerSession } from "../sessions/session-feature.ts";
 import { claimTask } from "../tasks/decide-task.ts";
 import { selectReadyTasks, selectTask, selectTasksByStatus } from "../tasks/select-tasks.ts";
-import { measureCriticalPath, scoreTask } from "./score-task.ts";
+import { measureCriticalPaths, scoreTask } from "./score-task.ts";
 import { explainFilter } from "./task-filter.ts";
 
 type Context = DecideContext<ProjectEvent>;
 
 /** Ready tasks that a run would take, best first: fitting its filter and not held back. */
 export function selectCandidates(sql: Sql, run: Run, nowMs: number): Task[] {
-  const paths = new Map<string, number>();
+  const criticalPath = measureCriticalPaths(sql);
+  const held = new Set(
+    selectHolds(sql)
+      .filter((hold) => hold.runId === null || hold.runId === run.runId)
+      .map((hold) => hold.taskId),
+  );
+  const tries = countAttemptsByTask(sql);
   return selectReadyTasks(sql)
-    .filter((task) => explainFilter(task, run.options.filter) === null)
-    .filter((task) => selectHoldsOfTask(sql, task.taskId, run.runId).length === 0)
+    .filter((task) => !held.has(task.taskId) && explainFilter(task, run.options.filter) === null)
     .map((task) => ({
       task,
       score: scoreTask({
         task,
-        criticalPath: measureCriticalPath(sql, task.taskId, paths),
-        failureCount: countAttempts(sql, task.taskId),
+        criticalPath: criticalPath(task.taskId),
+        failureCount: tries.get(task.taskId) ?? 0,
         nowMs,
       }),
     }))

@@ -1,6 +1,6 @@
 import type { Task } from "@canopy/protocol";
 import type { Sql } from "../kernel/sql.ts";
-import { HOLDING_KINDS, selectDependentsOf, selectTask } from "../tasks/select-tasks.ts";
+import { readText } from "../kernel/sql.ts";
 
 const PRIORITY_WEIGHT = 1000;
 const CRITICAL_PATH_WEIGHT = 100;
@@ -8,26 +8,49 @@ const RETRY_PENALTY = 50;
 const AGE_POINTS_PER_MINUTE = 10;
 const MAX_PATH = 50;
 
-/** Length of the longest chain of open tasks that waits for this one. */
-export function measureCriticalPath(
-  sql: Sql,
-  taskId: string,
-  known: Map<string, number> = new Map(),
-): number {
-  const cached = known.get(taskId);
-  if (cached !== undefined) return cached;
-  // Set before the descent, so that a cycle in old data ends.
-  known.set(taskId, 0);
-  let longest = 0;
-  for (const dependent of selectDependentsOf(sql, taskId)) {
-    if (!HOLDING_KINDS.has(dependent.kind)) continue;
-    const task = selectTask(sql, dependent.taskId);
-    if (task === undefined || task.status === "closed") continue;
-    longest = Math.max(longest, 1 + measureCriticalPath(sql, task.taskId, known));
+/**
+ * For every task, the length of the longest chain of open tasks that waits for it. Reads all dependencies once; answers for
+ * single tasks are worked out when asked for, and remembered.
+ */
+export function measureCriticalPaths(sql: Sql): (taskId: string) => number {
+  const waiting = new Map<string, string[]>();
+  const rows = sql.exec(
+    `SELECT dependencies.task_id AS task_id, depends_on_id FROM dependencies
+     JOIN tasks ON tasks.task_id = dependencies.task_id
+     WHERE kind IN ('blocks', 'parent-child') AND tasks.status <> 'closed'`,
+  );
+  for (const row of rows) {
+    const target = readText(row, "depends_on_id");
+    const list = waiting.get(target);
+    if (list === undefined) waiting.set(target, [readText(row, "task_id")]);
+    else list.push(readText(row, "task_id"));
   }
-  const length = Math.min(MAX_PATH, longest);
-  known.set(taskId, length);
-  return length;
+  const known = new Map<string, number>();
+  return (taskId) => measureFrom(taskId, waiting, known);
+}
+
+/** Depth first with a stack of its own: a chain may be longer than the program's. */
+function measureFrom(
+  start: string,
+  waiting: ReadonlyMap<string, readonly string[]>,
+  known: Map<string, number>,
+): number {
+  const stack = [start];
+  const entered = new Set<string>();
+  for (let taskId = stack.at(-1); taskId !== undefined; taskId = stack.at(-1)) {
+    const dependents = waiting.get(taskId) ?? [];
+    // What was entered and is not known yet lies above on the stack: a cycle in old data, which counts as nothing.
+    const open = entered.has(taskId) ? [] : dependents.filter((id) => !known.has(id) && !entered.has(id));
+    entered.add(taskId);
+    if (open.length > 0) {
+      stack.push(...open);
+      continue;
+    }
+    stack.pop();
+    const longest = Math.max(0, ...dependents.map((id) => 1 + (known.get(id) ?? 0)));
+    known.set(taskId, Math.min(MAX_PATH, longest));
+  }
+  return known.get(start) ?? 0;
 }
 
 /** What scoreTask weighs. */

@@ -115,7 +115,22 @@ export function selectOpenBlockers(sql: Sql, taskId: string): Task[] {
 
 /** Tasks that could be started now: open, unclaimed, nothing open in their way. By number. */
 export function selectReadyTasks(sql: Sql): Task[] {
-  return selectTasksByStatus(sql, "open").filter(
-    (task) => task.claim === null && selectOpenBlockers(sql, task.taskId).length === 0,
+  // The database leaves out what waits for a task of its own; only children must look further up, to their parents.
+  const rows = sql.exec(
+    `SELECT value, EXISTS (SELECT 1 FROM dependencies AS above
+         WHERE above.task_id = waiting.task_id AND above.kind = 'parent-child') AS has_parent
+     FROM tasks AS waiting
+     WHERE status = 'open' AND NOT EXISTS (
+       SELECT 1 FROM dependencies JOIN tasks AS blocker ON blocker.task_id = dependencies.depends_on_id
+       WHERE dependencies.task_id = waiting.task_id AND dependencies.kind = 'blocks' AND blocker.status <> 'closed')
+     ORDER BY number`,
   );
+  const ready: Task[] = [];
+  for (const row of rows) {
+    const task = parseColumn<Task>(row, "value");
+    if (task.claim !== null) continue;
+    if (readNumber(row, "has_parent") === 1 && selectOpenBlockers(sql, task.taskId).length > 0) continue;
+    ready.push(task);
+  }
+  return ready;
 }
