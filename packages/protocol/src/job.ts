@@ -22,6 +22,8 @@ export const attemptJobSchema = z.object({
   timeoutMs: z.int().positive(),
   integrationRef: z.string(),
   baseBranch: z.string(),
+  /** The work tree whose configuration and ignored files count; null means the project's own. */
+  checkout: z.string().nullable(),
   /** Who started the run. */
   askedBy: z.string(),
 });
@@ -45,6 +47,7 @@ export const landJobSchema = z.object({
   kind: z.literal("land"),
   integrationRef: z.string(),
   baseBranch: z.string(),
+  checkout: z.string().nullable(),
   items: z.array(landItemSchema),
 });
 

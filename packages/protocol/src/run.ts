@@ -57,6 +57,8 @@ export const runOptionsSchema = z.strictObject({
   watch: z.boolean().default(false),
   /** The user's branch that the integration branch follows, such as `main`. */
   baseBranch: z.string().min(1),
+  /** The work tree that the run was started in: its configuration and ignored files count. Null: the project's own. */
+  checkout: z.string().min(1).nullable().default(null),
   /** Retry rules that differ from the defaults. */
   retries: z.partialRecord(failureCauseSchema, retryRuleSchema).default({}),
 });

@@ -25,7 +25,7 @@ export interface RunnerOptions {
   readonly project: { readonly projectId: string; readonly name: string };
   readonly checkout: string;
   /** Read anew for every job, so that an edited configuration counts at once. Throws `config.invalid`. */
-  readonly readConfig: () => Promise<ProjectConfig>;
+  readonly readConfig: (checkout: string) => Promise<ProjectConfig>;
   readonly readPerson: () => Promise<Person | null>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Claims a task where it comes from, just before the work begins. */
@@ -142,8 +142,10 @@ class JobRunner implements Runner {
 
   async #carryOut({ job, payload }: LeasedJob, signal: AbortSignal): Promise<void> {
     const lease: Lease & { readonly jobId: JobId } = { jobId: job.jobId, fence: job.fence };
-    const { options, person } = { options: this.#options, person: await this.#options.readPerson() };
-    const config = await this.#readConfigFor(lease, payload.kind === "attempt");
+    const person = await this.#options.readPerson();
+    const checkout = (payload.kind === "verify-landing" ? null : payload.checkout) ?? this.#options.checkout;
+    const options = { ...this.#options, checkout };
+    const config = await this.#readConfigFor(lease, checkout, payload.kind === "attempt");
     if (config === null) return;
     if (payload.kind === "attempt") {
       await runAttempt({ ...options, bases: this.#bases, config, person }, lease, payload, signal);
@@ -157,11 +159,12 @@ class JobRunner implements Runner {
   /** A configuration that broke during a run fails the attempt with the reason; landing goes on when it is mended. */
   async #readConfigFor(
     lease: Lease & { readonly jobId: JobId },
+    checkout: string,
     isAttempt: boolean,
   ): Promise<ProjectConfig | null> {
     const { source, readConfig } = this.#options;
     try {
-      return await readConfig();
+      return await readConfig(checkout);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       if (isAttempt) {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Attempt, DaemonStatus } from "@canopy/protocol";
 import { expect, test } from "vitest";
-import { createTestRepository, userGit } from "./create-test-repository.ts";
+import { createTestRepository, userGit, writeFiles } from "./create-test-repository.ts";
 import { NOTHING_LEFT, findProcessesOf } from "./find-leftovers.ts";
 import { importScripts } from "./import-scripts.ts";
 import type { ScriptTask } from "./import-scripts.ts";
@@ -89,6 +89,28 @@ test("two runs from two linked worktrees are runs of one project; each lands on 
   expect([...onMain, ...onSide].sort()).toEqual([...ids.values()].sort());
   const status = await home.ask<DaemonStatus>(["status"]);
   expect(status.projects.map((project) => project.path)).toEqual([repository]);
+  expect(await home.shutDown()).toEqual(NOTHING_LEFT);
+});
+
+test("a run in a linked worktree takes configuration and ignored files from there", async () => {
+  await using home = await openTestHome();
+  const repository = join(home.root, "work");
+  const linked = join(home.root, "linked");
+  await createTestRepository(repository, { ".gitignore": ".env\n.canopy/\n" });
+  await userGit(repository, "worktree", "add", "-q", "-b", "side", linked);
+  for (const [folder, name] of [
+    [repository, "work"],
+    [linked, "linked"],
+  ] as const) {
+    const command = `{ cat .env; echo agent of ${name}; } > got.txt`;
+    const config = `[agents.mine]\ndriver = "command"\ncommand = ${JSON.stringify(command)}\n`;
+    await writeFiles(folder, { ".env": `${name}\n`, ".canopy/config.toml": config });
+    await home.ask(["task", "add", `In ${name}`], { cwd: folder });
+    const run = await home.canopy(["run", "--agent", "mine"], { cwd: folder });
+    expect(run.code, run.stdout + run.stderr).toBe(0);
+  }
+  expect(await userGit(repository, "show", "canopy/main:got.txt")).toBe("work\nagent of work");
+  expect(await userGit(repository, "show", "canopy/side:got.txt")).toBe("linked\nagent of linked");
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });
 

@@ -6,6 +6,7 @@ export interface RunOptionsInput {
   readonly request: RunRequest;
   readonly config: ProjectConfig;
   readonly baseBranch: string;
+  readonly checkout: string;
   readonly taskIds: readonly TaskId[];
   /** What a plan shows when nobody chose an agent; a run needs a choice. */
   readonly agentWhenNone?: string;
@@ -48,7 +49,7 @@ function chooseAgent({ request, config, agentWhenNone }: RunOptionsInput): strin
 
 /** Fills a run's options: what the request says, else the configuration, else the documented default. 0 means 0. */
 export function buildRunOptions(input: RunOptionsInput): RunOptions {
-  const { request, config, baseBranch } = input;
+  const { request, config, baseBranch, checkout } = input;
   const { run, rules } = config;
   return runOptionsSchema.parse({
     concurrency: request.concurrency ?? run.concurrency,
@@ -60,6 +61,7 @@ export function buildRunOptions(input: RunOptionsInput): RunOptions {
     caps: { perType: rules.max_concurrent_per_type, perLabel: rules.max_concurrent_per_label },
     watch: request.watch ?? false,
     baseBranch,
+    checkout,
     retries: retryRules(config),
   });
 }

@@ -228,7 +228,14 @@ export class OpenProject implements AsyncDisposable {
     const config = await loadConfig(identity.worktreeRoot);
     const taskIds = (request.tasks ?? []).map((reference) => this.#findTask(reference));
     const none = agentWhenNone === undefined ? {} : { agentWhenNone };
-    const options = buildRunOptions({ request, config, baseBranch, taskIds, ...none });
+    const options = buildRunOptions({
+      request,
+      config,
+      baseBranch,
+      checkout: identity.worktreeRoot,
+      taskIds,
+      ...none,
+    });
     if (options.agent !== agentWhenNone) {
       const agent = resolveAgent(options.agent, config.agents, identity.worktreeRoot);
       await requireAgentProgram(agent, this.#context.environment);
@@ -321,14 +328,14 @@ export class OpenProject implements AsyncDisposable {
     if (trackerName !== "built-in") this.#tracker ??= this.#openTracker();
     const { repository, project, source } = this;
     const { environment, log, hostId, workspacesFor } = this.#context;
-    const readConfig = async (): Promise<ProjectConfig> => await loadConfig(project.path);
+    const readConfig = async (checkout: string): Promise<ProjectConfig> => await loadConfig(checkout);
     return await startRunner({
       runnerId: brandId("runner", createId("runner", Date.now(), Math.random())),
       hostId,
       source,
       repository,
       engine: openMergeEngine(repository),
-      workspaces: await workspacesFor(await readConfig()),
+      workspaces: await workspacesFor(await readConfig(project.path)),
       project: { projectId: project.projectId, name: project.name },
       checkout: project.path,
       readConfig,

@@ -31,6 +31,7 @@ export function buildLandPayload(sql: Sql, job: Job): JobPayload {
   const items: LandItem[] = [];
   let integrationRef = "";
   let baseBranch = "";
+  let checkout: string | null = null;
   for (const changeId of job.subjectIds) {
     const change = selectChange(sql, changeId);
     assert(change !== undefined, `job ${job.jobId} has change ${changeId}`);
@@ -43,6 +44,7 @@ export function buildLandPayload(sql: Sql, job: Job): JobPayload {
     );
     integrationRef = change.integrationRef;
     baseBranch = run.options.baseBranch;
+    checkout = run.options.checkout ?? null;
     items.push({
       changeId: change.changeId,
       taskId: task.taskId,
@@ -55,7 +57,7 @@ export function buildLandPayload(sql: Sql, job: Job): JobPayload {
       askedBy: run.startedBy,
     });
   }
-  return { kind: "land", integrationRef, baseBranch, items };
+  return { kind: "land", integrationRef, baseBranch, checkout, items };
 }
 
 function landChange(context: Context, change: Change, commit: string): void {

@@ -75,6 +75,8 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     timeoutMs: task.timeoutMs ?? run.options.timeoutMs,
     integrationRef: run.integrationRef,
     baseBranch: run.options.baseBranch,
+    // Runs of an older journal have none.
+    checkout: run.options.checkout ?? null,
     askedBy: run.startedBy,
   };
 }
