@@ -6,6 +6,7 @@ import type { Repository } from "@canopy/git";
 import {
   advanceCheckout,
   createGitEnvironment,
+  describeMonitor,
   materializeCommit,
   primeCheckout,
   readRef,
@@ -104,6 +105,7 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
       },
       advance: (from) => ({ commands: advanceCheckout({ from, to: commit, branch: job.baseBranch }), env }),
       prime: { commands: [primeCheckout()], env },
+      monitor: describeMonitor(commit),
     },
     bring: await sortBring(plan.checkout, config.bring),
     ...(config.setup === undefined ? {} : { setupCommand: config.setup }),
