@@ -107,3 +107,30 @@ test("nothing is answered for other files than the workspace's", async () => {
   const asRoot = IS_ROOT ? hidden : `unshare --user --map-root-user --mount sh -c '${hidden}'`;
   expect(await runScript(older!, asRoot)).toBe("canopy-1 /");
 });
+
+test("a name that comes and goes at the root, and folders that git refuses as paths, are seen", async () => {
+  await using scenario = await openMonitorScenario(OVERLAYS[0]!);
+  const [older] = await createBoth(scenario);
+  const status = "git status --porcelain -unormal";
+  expect(await runScript(older!, `echo n > n; ${status}; rm n; ${status}`)).toBe("?? n");
+  const script = `mkdir git~1; echo n > git~1/n; ${status}; rm git~1/n; ${status}; echo n > git~1/m; ${status}`;
+  expect(await runScript(older!, script)).toBe("?? git~1/\n?? git~1/");
+  expect(await askProgram(older!)).toContain("exit 1");
+});
+
+test("a folder brought along is passed over only while git ignores it", async () => {
+  await using scenario = await openMonitorScenario(OVERLAYS[0]!);
+  const workspace = await scenario.store.createWorkspace({
+    workspaceId: "one",
+    project: { projectId: "prj_monitor", name: "repo" },
+    source: scenario.older,
+    bring: { from: join(scenario.root, "bring"), directories: ["vendor", "parts"] },
+  });
+  const status = "git status --porcelain -uall";
+  const change = `echo z > parts/z; ${status}; rm parts/y; ${status}`;
+  expect(await runScript(workspace, change)).toBe("?? parts/y\n?? parts/z\n?? parts/z");
+  expect(await askProgram(workspace)).toBe("/\ncanopy-1\nexit 0");
+  await runScript(workspace, "echo parts/ >> .git/info/exclude");
+  expect(await runScript(workspace, `echo w > parts/w; echo w > vendor/w; ${status}`)).toBe("");
+  expect((await askProgram(workspace)).split("\n")).toContain("vendor/.canopy-monitor");
+});

@@ -42,7 +42,8 @@ git() { command git --no-replace-objects -c core.fsmonitor=false "$@"; }
 check_brought || everything
 printf '%s\\0' "$token"
 # Until git writes an index of the workspace's own, it has the layer's, which knows only what is in the layer.
-if [ -n "\${GIT_INDEX_FILE+set}" ] || [ -e "$upper/.git/index" ] || [ -L "$upper/.git/index" ]; then
+index=$upper/.git/index
+if [ -n "\${GIT_INDEX_FILE+set}\${GIT_DIR+set}" ] || [ ! -d .git ] || [ -L .git ] || [ -e "$index" ] || [ -L "$index" ]; then
   printf '.canopy-monitor\\0'
   git diff-index --cached --name-only --no-renames --no-ext-diff --ita-visible-in-index -z "$commit" -- || exit 1
 fi
@@ -73,10 +74,7 @@ function escapeMount(path: string): string {
 /** True when paths and names of a monitor can be written into its files as they are. */
 function isWritable(monitor: GitMonitor, overlay: MonitoredOverlay): boolean {
   const texts = [overlay.programFile, overlay.upperDirectory, overlay.path, monitor.configFile];
-  // oxlint-disable-next-line no-control-regex
-  return (
-    texts.every((text) => !/[\u0000-\u001f\u007f]/.test(text)) && /^[0-9a-f]{40,64}$/.test(monitor.commit)
-  );
+  return texts.every((text) => !/\p{Cc}/u.test(text)) && /^[0-9a-f]{40,64}$/.test(monitor.commit);
 }
 
 /**

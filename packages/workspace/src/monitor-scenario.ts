@@ -248,13 +248,16 @@ git gc -q
 mkdir -p D; echo N > D/f1; git add D/f1; git status; rm D/f1
 mkdir -p D/u; echo N > D/u/f; git add -A; git status; rm -r D/u
 git mv D E
+[ -f .git ] || git init -q --separate-git-dir="$T/git-$$"
+GIT_DIR="$PWD/.git" git add -A
+echo N > zz; git status; rm zz
 `
   .trim()
   .split("\n");
 
 const PROLOGUE = `T=$TMPDIR; export T
 plain() { GIT_OPTIONAL_LOCKS=0 git -c core.fsmonitor=false -c core.untrackedCache=false status --porcelain=v1 $1; }
-tree() { cp .git/index "$T/i"; (export GIT_INDEX_FILE="$T/i"; git $1 add -A && git write-tree) 2>/dev/null || echo none; }
+tree() { cp "$(git rev-parse --git-path index)" "$T/i"; (export GIT_INDEX_FILE="$T/i"; git $1 add -A && git write-tree) 2>/dev/null || echo none; }
 same() { [ "$1" = "$2" ] || { printf 'DIFFERENT after step %s: %s\\nmonitored:\\n%s\\nplain:\\n%s\\n' "$3" "$4" "$1" "$2"; exit 3; }; }
 check() {
   for u in $2; do same "$(git status --porcelain=v1 $u)" "$(plain $u)" "$1" "status $u"; done
