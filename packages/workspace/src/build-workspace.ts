@@ -111,7 +111,12 @@ export async function buildOverlay(layout: WorkspaceLayout, build: OverlayBuild)
   const directories = bring === undefined ? [] : await selectDirectories(bring);
   await makeOverlayFolders(layout, layers);
   const upperDirectory = join(layout.directory, "upper");
-  const monitored = { programFile: join(layout.directory, "git-monitor"), upperDirectory, path: layout.path };
+  const monitored = {
+    programFile: join(layout.directory, "git-monitor"),
+    upperDirectory,
+    path: layout.path,
+    hasMounts: directories.length > 0,
+  };
   // Only for the kernel's overlay: the program relies on how it counts links.
   const isMonitored =
     monitor !== undefined && backend !== "fuse-overlayfs" && (await writeMonitorConfig(monitor, monitored));
@@ -120,8 +125,8 @@ export async function buildOverlay(layout: WorkspaceLayout, build: OverlayBuild)
   try {
     const readablePath = `${view.root}${layout.path}`;
     const brought = bring === undefined ? [] : await finishBringing(readablePath, bring, directories, notes);
-    const mounted = brought.filter(({ how }) => how === "mounted").map(({ path }) => path);
-    if (isMonitored) await writeMonitorProgram(monitor, monitored, mounted);
+    const mountCount = brought.filter(({ how }) => how === "mounted").length;
+    if (isMonitored) await writeMonitorProgram(monitor, monitored, mountCount);
     return { view, upperDirectory, brought, layers: layers.names };
   } catch (error) {
     await view[Symbol.asyncDispose]();

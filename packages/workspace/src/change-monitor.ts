@@ -18,6 +18,8 @@ export interface MonitoredOverlay {
   readonly upperDirectory: string;
   /** The root of the files, for a process inside. */
   readonly path: string;
+  /** True when folders may be mounted in it, of which the upper directory tells nothing. */
+  readonly hasMounts: boolean;
 }
 
 // `$1` and `$2` are git's: the version of the protocol and the token in the index. Everything printed counts as changed; a
@@ -37,9 +39,8 @@ set -f
 IFS='
 '
 set -- $mounts
-[ $# = $((brought_count + 1)) ] || everything
+[ $# = $((mount_count + 1)) ] || everything
 git() { command git --no-replace-objects -c core.fsmonitor=false "$@"; }
-check_brought || everything
 printf '%s\\0' "$token"
 # Until git writes an index of the workspace's own, it has the layer's, which knows only what is in the layer.
 index=$upper/.git/index
@@ -50,12 +51,13 @@ fi
 cd "$upper" || exit 1
 # A folder that is no merge with the layer below (nlink 1 in the overlay) hides whatever the layer has there. A file system
 # that does not count links (nlink 1 in the upper directory) cannot tell. Git does not take paths like git~1 for real.
-exec find . -mindepth 1 -name .git -prune -o \\
+exec find . -mindepth 1 -name .git -prune -o \\( \\
+  ! -path './*/*' -printf '.canopy-monitor\\0' , \\
   -type d \\( -iname .git -o -iname '.git[. :\\\\]*' -o -iname 'git~1*' \\) -exec false {} + -o \\
   -type d -printf '%P/.canopy-monitor\\0' \\( -links 1 -printf '%P\\0%P/\\0' -o -exec sh -c '
     cd "$0" && exec find "$@" -maxdepth 0 -links +1 -exec sh -c '\\''
       for folder; do printf "%s\\0%s/\\0" "\${folder#./}" "\${folder#./}"; done'\\'' sh "{"} +' "$path" {} + \\) -o \\
-  -type c -printf '%P\\0%P/\\0' -o -printf '%P\\0'
+  -type c -printf '%P\\0%P/\\0' -o -printf '%P\\0' \\)
 `;
 
 function quote(text: string): string {
@@ -88,20 +90,22 @@ export async function writeMonitorConfig(monitor: GitMonitor, overlay: Monitored
   const command = /^[\w/.,:@+-]+$/.test(overlay.programFile)
     ? overlay.programFile
     : quote(overlay.programFile);
-  await writeFile(file, `[core]\n\tfsmonitor = ${quoteConfig(command)}\n\tfsmonitorHookVersion = 2\n`);
+  // With the cache of untracked files on, git would take the program's word for the folders in those mounts too.
+  const untracked = overlay.hasMounts ? "\tuntrackedCache = false\n" : "";
+  const lines = `\tfsmonitor = ${quoteConfig(command)}\n\tfsmonitorHookVersion = 2\n${untracked}`;
+  await writeFile(file, `[core]\n${lines}`);
   return true;
 }
 
 /**
- * Writes the program that answers git inside the workspace with all that may differ from the layers. `broughtPaths` are the
- * folders mounted over the workspace, whose content the upper directory does not tell: they must be ignored by git.
+ * Writes the program that answers git inside the workspace with all that may differ from the layers. `mountCount` is how many
+ * folders are mounted over the workspace; with more or fewer the program knows nothing.
  */
 export async function writeMonitorProgram(
   monitor: GitMonitor,
   overlay: MonitoredOverlay,
-  broughtPaths: readonly string[],
+  mountCount: number,
 ): Promise<void> {
-  const checks = broughtPaths.map((path) => `git check-ignore -q -- ${quote(`./${path}`)}`);
   const head = [
     "#!/bin/sh",
     "# Tells git in this workspace what may have changed: see packages/workspace/src/change-monitor.ts.",
@@ -110,8 +114,7 @@ export async function writeMonitorProgram(
     `upper=${quote(overlay.upperDirectory)}`,
     `path=${quote(overlay.path)}`,
     `mounted=${quote(escapeMount(overlay.path))}`,
-    `brought_count=${broughtPaths.length}`,
-    `check_brought() { ${["true", ...checks].join(" && ")}; }`,
+    `mount_count=${mountCount}`,
   ];
   await writeFile(overlay.programFile, `${head.join("\n")}${PROGRAM}`, { mode: 0o755 });
 }
