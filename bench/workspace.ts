@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   advanceCheckout,
   createGitEnvironment,
+  describeMonitor,
   materializeCommit,
   openRepository,
   primeCheckout,
@@ -43,6 +44,7 @@ function sourceOf(repository: Repository, commit: string): CheckoutSource {
     populate: (directory) => materializeCommit(repository, { commit, directory, branch: "main" }),
     advance: (from) => ({ commands: advanceCheckout({ from, to: commit, branch: "main" }), env }),
     prime: { commands: [primeCheckout()], env },
+    monitor: describeMonitor(commit),
   };
 }
 

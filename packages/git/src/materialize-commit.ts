@@ -20,6 +20,15 @@ export interface MaterializeOptions {
 }
 
 const FALLBACK_PERSON: Person = { name: "Canopy agent", email: "agent@canopy.invalid" };
+const MONITOR_FILE = "canopy-monitor";
+const MONITOR_TOKEN = "canopy-1";
+// Says that nothing but what git itself wrote has changed, which holds while only Canopy has a checkout in hand.
+const QUIET_MONITOR: readonly string[] = [
+  "-c",
+  `core.fsmonitor=printf '${MONITOR_TOKEN}\\0'; :`,
+  "-c",
+  "core.fsmonitorHookVersion=2",
+];
 const FULL_DISK_BYTES = 256 * 1024;
 
 function fixedConfig(repository: Repository): string {
@@ -75,7 +84,11 @@ async function writePrivateGitDirectory(repository: Repository, options: Materia
   await Promise.all([
     writeFile(join(gitDir, "HEAD"), `ref: refs/heads/${options.branch}\n`),
     writeFile(branchRef, `${options.commit}\n`),
-    writeFile(join(gitDir, "config"), formatPrivateConfig(repository, settings, options.person)),
+    writeFile(
+      join(gitDir, "config"),
+      // Where the file is missing, which is anywhere but in a monitored overlay, git passes over it.
+      `${formatPrivateConfig(repository, settings, options.person)}[include]\n\tpath = ${MONITOR_FILE}\n`,
+    ),
     writeFile(join(gitDir, "objects", "info", "alternates"), `${repository.objectDirectory}\n`),
     writeFile(join(gitDir, "info", "exclude"), settings.exclude),
     writeFile(join(gitDir, "info", "attributes"), settings.attributes),
@@ -195,16 +208,31 @@ export function advanceCheckout(options: AdvanceOptions): (readonly [string, ...
   }
   requireSafeBranch(options.branch);
   return [
-    ["git", ...SAFE_GIT_OPTIONS, "read-tree", "-m", "-u", options.from, options.to],
+    ["git", ...SAFE_GIT_OPTIONS, ...QUIET_MONITOR, "read-tree", "-m", "-u", options.from, options.to],
     ["git", ...SAFE_GIT_OPTIONS, "update-ref", `refs/heads/${options.branch}`, options.to],
   ];
 }
 
 /**
- * The command that fills the index's cache of untracked files, run at the checkout's root where agents will see it
- * (the cache is bound to the path), so that their first `git status` is quick.
+ * The command that fills the index's cache of untracked files and marks every file as unchanged, run at the root of a
+ * checkout or an advanced one where agents will see it (the cache is bound to the path), so that their `git status` is quick.
  */
 export function primeCheckout(): readonly [string, ...string[]] {
   // Optional locks are what allows `status` to write the index it has refreshed.
-  return ["env", "GIT_OPTIONAL_LOCKS=1", "git", ...SAFE_GIT_OPTIONS, "status", "--porcelain"];
+  const environment = ["GIT_OPTIONAL_LOCKS=1"];
+  return ["env", ...environment, "git", ...SAFE_GIT_OPTIONS, ...QUIET_MONITOR, "status", "--porcelain"];
+}
+
+/** How the git of a checkout is told what may have changed in it. */
+export interface CheckoutMonitor {
+  /** A configuration file, by its path in the checkout, that its git reads when it is there. */
+  readonly configFile: string;
+  /** The `core.fsmonitor` token that a primed index carries. */
+  readonly token: string;
+  readonly commit: string;
+}
+
+/** What a program must know to be the `core.fsmonitor` of primed checkouts of a commit. */
+export function describeMonitor(commit: string): CheckoutMonitor {
+  return { configFile: `.git/${MONITOR_FILE}`, token: MONITOR_TOKEN, commit };
 }

@@ -5,6 +5,8 @@ import { promisify } from "node:util";
 import { CanopyError } from "@canopy/protocol";
 import { copyDirectory, copyFiles, selectDirectories, staysInside } from "./bring-along.ts";
 import type { BringRequest, BroughtPath } from "./bring-along.ts";
+import { writeMonitorConfig, writeMonitorProgram } from "./change-monitor.ts";
+import type { GitMonitor } from "./change-monitor.ts";
 import { reflinkArguments } from "./detect-backend.ts";
 import { layerFiles } from "./layer-store.ts";
 import type { CheckoutSource, LayerStack, LayerStore } from "./layer-store.ts";
@@ -95,21 +97,37 @@ export async function mountOverlay(
   return { view: createMountedView(layout, backend, holder), notes: holder.notes };
 }
 
+/** What an overlay is made from. */
+export interface OverlayBuild {
+  readonly backend: OverlayBackend;
+  readonly layers: LayerStack;
+  readonly bring: BringRequest | undefined;
+  readonly monitor: GitMonitor | undefined;
+}
+
 /** Makes an overlay workspace on layers, with what is brought along. */
-export async function buildOverlay(
-  layout: WorkspaceLayout,
-  backend: OverlayBackend,
-  layers: LayerStack,
-  bring: BringRequest | undefined,
-): Promise<BuiltWorkspace> {
+export async function buildOverlay(layout: WorkspaceLayout, build: OverlayBuild): Promise<BuiltWorkspace> {
+  const { backend, layers, bring, monitor } = build;
   const directories = bring === undefined ? [] : await selectDirectories(bring);
   await makeOverlayFolders(layout, layers);
+  const upperDirectory = join(layout.directory, "upper");
+  const monitored = {
+    programFile: join(layout.directory, "git-monitor"),
+    upperDirectory,
+    path: layout.path,
+    hasMounts: directories.length > 0,
+  };
+  // Only for the kernel's overlay: the program relies on how it counts links.
+  const isMonitored =
+    monitor !== undefined && backend !== "fuse-overlayfs" && (await writeMonitorConfig(monitor, monitored));
   if (bring !== undefined) await makeBringFolders(layout, bring, directories);
   const { view, notes } = await mountOverlay(layout, backend, layers, directories);
   try {
     const readablePath = `${view.root}${layout.path}`;
     const brought = bring === undefined ? [] : await finishBringing(readablePath, bring, directories, notes);
-    return { view, upperDirectory: join(layout.directory, "upper"), brought, layers: layers.names };
+    const mountCount = brought.filter(({ how }) => how === "mounted").length;
+    if (isMonitored) await writeMonitorProgram(monitor, monitored, mountCount);
+    return { view, upperDirectory, brought, layers: layers.names };
   } catch (error) {
     await view[Symbol.asyncDispose]();
     throw error;

@@ -3,6 +3,7 @@ export type { WorkspaceStoreOptions } from "./open-workspace-store.ts";
 export type { CreateWorkspaceOptions, StaleWorkspace, WorkspaceStore } from "./workspace-store.ts";
 export type { Workspace } from "./workspace.ts";
 export type { CheckoutCommands, CheckoutSource } from "./layer-store.ts";
+export type { GitMonitor } from "./change-monitor.ts";
 export type { BringRequest, BroughtPath } from "./bring-along.ts";
 export type { EnvironmentRequest } from "./workspace-environment.ts";
 export type { WorkspaceProject } from "./workspace-layout.ts";

@@ -3,6 +3,7 @@ import { mkdir, readFile, readdir, rename, stat, utimes, writeFile } from "node:
 import { join } from "node:path";
 import { CanopyError } from "@canopy/protocol";
 import { z } from "zod";
+import type { GitMonitor } from "./change-monitor.ts";
 import { explainFailure } from "./disk-failure.ts";
 import {
   BIND_SCRIPT,
@@ -33,8 +34,10 @@ export interface CheckoutSource {
   readonly populate: (directory: string, signal?: AbortSignal) => Promise<void>;
   /** Commands that bring a pristine checkout of another commit to this one; null when that is not possible. */
   readonly advance?: (fromCommit: string) => CheckoutCommands | null;
-  /** Commands to run once in a fresh checkout, where workspaces will see it. */
+  /** Commands to run once in a checkout that was made or advanced, where workspaces will see it. */
   readonly prime?: CheckoutCommands;
+  /** Lets git in an overlay learn from the upper directory what may have changed. Without it git looks at every file. */
+  readonly monitor?: GitMonitor;
 }
 
 /** Layers to put below a workspace: folder names in `directory`, the topmost first. */
@@ -295,7 +298,7 @@ class Layers implements LayerStore {
         const args = [lower, this.#options.mountPath];
         await this.#runMounted(
           { script: layerScript(backend), args, cwd: place.path, backend },
-          work,
+          { ...work, commands: [...work.commands, ...(source.prime?.commands ?? [])] },
           signal,
         );
         const fileCount = await countFiles(join(place.path, "upper"), limit);

@@ -203,7 +203,7 @@ class Store implements WorkspaceStore {
     const stack = await this.#layersOf(project).ensureLayers(source, signal);
     await writeMetadata(layout.directory, { ...metadata, layers: [...stack.names] });
     try {
-      return await buildOverlay(layout, backend, stack, bring);
+      return await buildOverlay(layout, { backend, layers: stack, bring, monitor: source.monitor });
     } catch (error) {
       const present = await Promise.all(
         stack.names.map((name) => isFolder(layerFiles(stack.directory, name))),

@@ -1,7 +1,13 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Repository } from "@canopy/git";
-import { advanceCheckout, createGitEnvironment, materializeCommit, primeCheckout } from "@canopy/git";
+import {
+  advanceCheckout,
+  createGitEnvironment,
+  describeMonitor,
+  materializeCommit,
+  primeCheckout,
+} from "@canopy/git";
 import type { BringRequest, CheckoutSource } from "@canopy/workspace";
 
 /** Where a workspace's files come from: a commit of a repository, on a branch of this name in the private checkout. */
@@ -15,6 +21,7 @@ export function createCheckoutSource(repository: Repository, commit: string, bra
     },
     advance: (from) => ({ commands: advanceCheckout({ from, to: commit, branch }), env }),
     prime: { commands: [primeCheckout()], env },
+    monitor: describeMonitor(commit),
   };
 }
 
