@@ -150,8 +150,8 @@ function createPorts(
       return host.room("node")?.read((sql) => selectProject(sql, project.projectId)) ?? project;
     },
     planRun: async (projectId, request) => await (await hub.openById(projectId)).planRun(request),
-    startRun: async (projectId, request, actor) =>
-      await (await hub.openById(projectId)).startRun(request, actor),
+    startRun: async (projectId, request, asked) =>
+      await (await hub.openById(projectId)).startRun(request, asked),
     deliver: async (projectId, request) => await (await hub.openById(projectId)).deliver(request),
     workspaceBackend: () => hub.workspaceBackend(),
     // After the answer is on its way.

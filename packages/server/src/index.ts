@@ -11,6 +11,7 @@ export { checkAccess, isSameSecret } from "./http/check-access.ts";
 export { statusOf, toWireError } from "./http/error-response.ts";
 export type { Route, RouteCall } from "./http/route.ts";
 export type {
+  Asked,
   ObservedRequest,
   ServerLog,
   ServerMetrics,

@@ -32,6 +32,12 @@ export interface ServerMetrics {
   render(): Promise<string>;
 }
 
+/** Who asks, and under which key: the second request with a key gets the first one's answer. */
+export interface Asked {
+  readonly actor: Actor;
+  readonly key: string;
+}
+
 /** What the server needs of the program it is part of. */
 export interface ServerPorts {
   readonly host: RoomHost;
@@ -51,7 +57,7 @@ export interface ServerPorts {
   openProject(path: string): Promise<Project>;
   planRun(projectId: string, request: RunRequest): Promise<RunPlan>;
   /** Starts a run with the project's configuration. Throws `config.invalid`, `usage.unknown-agent`, `repository.*`. */
-  startRun(projectId: string, request: RunRequest, actor: Actor): Promise<Run>;
+  startRun(projectId: string, request: RunRequest, asked: Asked): Promise<Run>;
   deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
   /** How workspaces are made here, and why not in a better way. */
   workspaceBackend(): Promise<{

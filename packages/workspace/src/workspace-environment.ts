@@ -16,8 +16,8 @@ function isInherited(name: string, request: EnvironmentRequest): boolean {
 
 /**
  * The environment of a workspace's processes: PATH, LANG, LC_*, TERM and TZ of this process and what the caller names,
- * nothing else; private HOME and TMPDIR; `CANOPY_WORKSPACE`, `CANOPY_ATTEMPT`, and with ports `CANOPY_PORT` (the first) and
- * `CANOPY_PORTS` (all, with commas).
+ * nothing else; private HOME and TMPDIR; `CANOPY_WORKSPACE`, `CANOPY_ATTEMPT`, and with ports `CANOPY_WORKSPACE_PORT` (the first) and
+ * `CANOPY_WORKSPACE_PORTS` (all, with commas).
  */
 export function createWorkspaceEnvironment(
   layout: WorkspaceLayout,
@@ -33,8 +33,8 @@ export function createWorkspaceEnvironment(
   environment["CANOPY_WORKSPACE"] = layout.path;
   environment["CANOPY_ATTEMPT"] = layout.workspaceId;
   if (ports[0] !== undefined) {
-    environment["CANOPY_PORT"] = String(ports[0]);
-    environment["CANOPY_PORTS"] = ports.join(",");
+    environment["CANOPY_WORKSPACE_PORT"] = String(ports[0]);
+    environment["CANOPY_WORKSPACE_PORTS"] = ports.join(",");
   }
   return { ...environment, ...request.set };
 }

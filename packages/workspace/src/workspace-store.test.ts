@@ -238,8 +238,8 @@ test("the environment is an allow-list", async () => {
     const locale = Object.keys(process.env).filter((name) => name.startsWith("LC_"));
     const own = [
       "CANOPY_ATTEMPT",
-      "CANOPY_PORT",
-      "CANOPY_PORTS",
+      "CANOPY_WORKSPACE_PORT",
+      "CANOPY_WORKSPACE_PORTS",
       "CANOPY_TEST_NAMED",
       "CANOPY_WORKSPACE",
       "EXTRA",
@@ -249,7 +249,7 @@ test("the environment is an allow-list", async () => {
       "TMPDIR",
     ];
     expect(Object.keys(workspace.env).sort()).toEqual([...inherited, ...locale, ...own].sort());
-    expect(workspace.env["CANOPY_PORTS"]).toBe(workspace.ports.join(","));
+    expect(workspace.env["CANOPY_WORKSPACE_PORTS"]).toBe(workspace.ports.join(","));
     const seen = (await shell(workspace, "env")).split("\n").map((line) => line.split("=")[0] ?? "");
     const expected = new Set([
       ...Object.keys(workspace.env),

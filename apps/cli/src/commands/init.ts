@@ -23,7 +23,7 @@ const TEMPLATE = `# Canopy's configuration for this repository. Every key may be
 # bring = [".env", "node_modules"]   # ignored files that agents need, taken from your checkout
 # setup = "npm ci"                   # runs in every new workspace before the agent
 # env = []                           # names of environment variables that agents may see
-# ports = 10                         # free ports set aside per workspace: CANOPY_PORT, CANOPY_PORTS
+# ports = 10                         # free ports set aside per workspace: CANOPY_WORKSPACE_PORT, CANOPY_WORKSPACE_PORTS
 
 [commits]
 # author = "person"            # or "agent"

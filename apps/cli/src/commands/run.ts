@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Json, Run, RunPlan, Task } from "@canopy/protocol";
 import type { RegisterCommands } from "../run-cli.ts";
 import type { ProjectApi } from "../connection/project-api.ts";
@@ -118,6 +119,8 @@ export async function runToEnd(
   request: Record<string, Json>,
   isJson: boolean,
 ): Promise<{ readonly summary: RunSummary; readonly wasInterrupted: boolean }> {
+  // One key for this run: when the answer is lost with the daemon, asking again starts no second one.
+  const key = `run-${randomUUID()}`;
   const state = new RunState();
   const display = await createDisplay(state, isJson);
   const interrupts = handleInterrupts(api, state, display);
@@ -126,7 +129,7 @@ export async function runToEnd(
       api,
       state,
       display,
-      start: async () => readField<Run>(await api.ask("POST", "/runs", request), "run"),
+      start: async () => readField<Run>(await api.ask("POST", "/runs", request, key), "run"),
     });
     const why = run.state === "completed" ? await explainLeft(api, state) : new Map<string, string>();
     return { summary: summarizeRun(state, run, why), wasInterrupted: interrupts.count() > 0 };

@@ -8,14 +8,15 @@ import { requestDaemon } from "./request.ts";
 /** The daemon as commands use it. */
 export interface DaemonApi {
   readonly paths: DaemonPaths;
-  request(method: DaemonRequest["method"], path: string, body?: Json): Promise<unknown>;
+  /** With a key of one's own a request may be repeated: it is carried out once. */
+  request(method: DaemonRequest["method"], path: string, body?: Json, key?: string): Promise<unknown>;
 }
 
 /** The daemon and the project of the current folder. */
 export interface ProjectApi extends DaemonApi {
   readonly project: Project;
   /** A request below `/projects/ID`. */
-  ask(method: DaemonRequest["method"], path: string, body?: Json): Promise<unknown>;
+  ask(method: DaemonRequest["method"], path: string, body?: Json, key?: string): Promise<unknown>;
 }
 
 /** Connects to the daemon, starting one when none runs. */
@@ -29,12 +30,12 @@ export async function openDaemonApi(): Promise<DaemonApi> {
 export function connectDaemonApi(paths: DaemonPaths): DaemonApi {
   return {
     paths,
-    request: (method, path, body) =>
+    request: (method, path, body, key) =>
       requestDaemon(paths.socketPath, {
         method,
         path,
         // A lost answer can be asked for again without doing the thing twice.
-        key: `cli-${randomUUID()}`,
+        key: key ?? `cli-${randomUUID()}`,
         ...(body === undefined ? {} : { body }),
       }),
   };
@@ -54,6 +55,7 @@ export async function openProjectApi(path: string = process.cwd()): Promise<Proj
   return {
     ...api,
     project,
-    ask: (method, below, body) => api.request(method, `/projects/${project.projectId}${below}`, body),
+    ask: (method, below, body, key) =>
+      api.request(method, `/projects/${project.projectId}${below}`, body, key),
   };
 }

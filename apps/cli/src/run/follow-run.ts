@@ -18,6 +18,7 @@ export interface FollowOptions {
 
 const RECONNECT_MS = 200;
 const MAX_FAILURES = 50;
+const MAX_START_FAILURES = 3;
 
 function isOver(run: Run | null): boolean {
   return run !== null && (run.state === "completed" || run.state === "cancelled");
@@ -40,7 +41,7 @@ export async function followRun(options: FollowOptions): Promise<Run> {
       if (over !== null) return over;
     } catch (error) {
       const isLost = isCanopyError(error) && error.code === "daemon.unavailable";
-      if (!isLost || runId === null || failures >= MAX_FAILURES) throw error;
+      if (!isLost || failures >= (runId === null ? MAX_START_FAILURES : MAX_FAILURES)) throw error;
     }
     if (isOver(state.run) && state.run !== null) return state.run;
     await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));

@@ -35,6 +35,7 @@ import {
 } from "@canopy/git";
 import type { JobSource, Runner, RunnerLog } from "@canopy/runner";
 import { createBdTaskSource, startRunner } from "@canopy/runner";
+import type { Asked } from "@canopy/server";
 import type { WorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
@@ -141,14 +142,14 @@ export class OpenProject implements AsyncDisposable {
   }
 
   /** Checks everything that can be wrong before anything starts, takes the user's commits in, and starts a run. */
-  async startRun(request: RunRequest, actor: Actor): Promise<Run> {
+  async startRun(request: RunRequest, { actor, key }: Asked): Promise<Run> {
     const { options, identity } = await this.#prepareRun(request);
     await requireWritable(identity);
     await this.#syncIntegration(options.baseBranch, actor);
     await this.#pullTracker();
     await this.ensureRunner();
     const answer = this.room.submit({
-      key: `run:${createId("command", Date.now(), Math.random())}`,
+      key: `run:${key}`,
       actor,
       command: { type: "run.start", options },
     });

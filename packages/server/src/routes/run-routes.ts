@@ -67,7 +67,7 @@ const runs: readonly Route[] = [
     body: runRequestSchema,
     successStatus: 201,
     handle: async (call) => ({
-      run: await call.ports.startRun(readParam(call, "project"), call.body, call.actor),
+      run: await call.ports.startRun(readParam(call, "project"), call.body, call),
     }),
   }),
   route({
