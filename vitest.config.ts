@@ -32,6 +32,8 @@ export default defineConfig({
         test: {
           name: "e2e",
           environment: "node",
+          // Real processes, mounts and kills on a machine that others use too: a second try, which the report names.
+          retry: 1,
           include: ["packages/*/src/**/*.e2e.test.ts", "apps/*/src/**/*.e2e.test.ts"],
           testTimeout: 240_000,
           hookTimeout: 240_000,
