@@ -81,4 +81,6 @@ export { DEFAULT_RETRY_RULES, decideRetry } from "./schedule/retry-policy.ts";
 export { selectJobs } from "./jobs/job-feature.ts";
 export { featureRoomAddress, projectRoomAddress } from "./rooms/room-address.ts";
 export { explainFilter } from "./schedule/task-filter.ts";
-export { selectValidation } from "./merge-queue/change-rows.ts";
+export { selectQueuePauses, selectValidation } from "./merge-queue/change-rows.ts";
+export { selectFlakySteps, selectOverlaps, selectStacks, selectTrials } from "./merge-queue/stack-rows.ts";
+export { selectQueueOrder } from "./merge-queue/take-queued.ts";

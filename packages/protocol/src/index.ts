@@ -98,8 +98,48 @@ export type {
   RunTotals,
   TaskFilter,
 } from "./run.ts";
-export { changeSchema, changeStateSchema, conflictFileSchema, landingSchema } from "./change.ts";
-export type { Change, ChangeState, ConflictFile, Landing } from "./change.ts";
+export {
+  changeSchema,
+  changeStateSchema,
+  changeWorkSchema,
+  conflictFileSchema,
+  ladderRungSchema,
+  ladderStepSchema,
+  landingSchema,
+  lostLinesSchema,
+} from "./change.ts";
+export type {
+  Change,
+  ChangeState,
+  ChangeWork,
+  ConflictFile,
+  LadderRung,
+  LadderStep,
+  Landing,
+  LostLinesReport,
+} from "./change.ts";
+export {
+  buildOutcomeSchema,
+  candidateSchema,
+  flakyStepSchema,
+  overlapSchema,
+  queuePauseSchema,
+  queuePolicySchema,
+  rungBudgetSchema,
+  stackSchema,
+  trialSchema,
+} from "./queue.ts";
+export type {
+  BuildOutcome,
+  Candidate,
+  FlakyStep,
+  Overlap,
+  QueuePause,
+  QueuePolicy,
+  RungBudget,
+  Stack,
+  Trial,
+} from "./queue.ts";
 export {
   promptSchema,
   sessionSchema,
@@ -115,21 +155,28 @@ export {
   jobSchema,
   jobStateSchema,
   landItemSchema,
-  landJobSchema,
-  landOutcomeSchema,
+  buildJobSchema,
+  jobKindSchema,
+  ladderJobSchema,
   leasedJobSchema,
-  verifyLandingJobSchema,
+  moveJobSchema,
+  regenerateJobSchema,
+  regeneratedSchema,
+  validateJobSchema,
 } from "./job.ts";
 export type {
   AttemptJob,
   AttemptResult,
   Job,
   JobPayload,
+  BuildJob,
+  LadderJob,
   LandItem,
-  LandJob,
-  LandOutcome,
   LeasedJob,
-  VerifyLandingJob,
+  MoveJob,
+  RegenerateJob,
+  Regenerated,
+  ValidateJob,
 } from "./job.ts";
 export {
   projectCommandSchema,
@@ -162,7 +209,9 @@ export {
 export type { Activity, ClientFrame, ServerFrame, WireError } from "./wire.ts";
 export { validationSchema, validationStepResultSchema } from "./validation.ts";
 export type { Validation, ValidationStepResult } from "./validation.ts";
-export { agentConfigSchema, durationSchema, parseDurationMs, projectConfigSchema } from "./config.ts";
+export { agentConfigSchema, projectConfigSchema } from "./config.ts";
+export { durationSchema, parseDurationMs } from "./duration.ts";
+export { queueConfigSchema } from "./queue-config.ts";
 export type { AgentConfig, ProjectConfig } from "./config.ts";
 export {
   daemonStatusSchema,

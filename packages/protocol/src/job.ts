@@ -1,8 +1,24 @@
 import { z } from "zod";
 import { captureSchema, failureSchema } from "./run.ts";
 import { usageSchema } from "./agent-event.ts";
-import { conflictFileSchema, landingSchema } from "./change.ts";
+import { landingSchema, lostLinesSchema } from "./change.ts";
 import { idSchema } from "./ids.ts";
+import { trialSchema } from "./queue.ts";
+
+/** What an attempt of the ladder starts from: the change as it is, and the branch's commit that it must get past. */
+export const ladderJobSchema = z.object({
+  rung: z.enum(["hand-back", "resolver", "repair"]),
+  changeId: idSchema("change"),
+  commit: z.string(),
+  baseCommit: z.string(),
+  tip: z.string(),
+  /** Which try of this rung it is, from 1. */
+  tryNumber: z.int().positive(),
+  /** What earlier tries of the ladder came to, oldest first. */
+  earlier: z.array(z.string()),
+  /** What the validation printed, for a repair. */
+  validationOutput: z.string(),
+});
 
 /** Work for one attempt: make a workspace at the integration branch's tip, run the agent, capture. */
 export const attemptJobSchema = z.object({
@@ -26,6 +42,8 @@ export const attemptJobSchema = z.object({
   checkout: z.string().nullable(),
   /** Who started the run. */
   askedBy: z.string(),
+  /** Set when the attempt is to get a stuck change past what stands in its way. */
+  ladder: ladderJobSchema.nullable(),
 });
 
 /** One change to land. */
@@ -35,31 +53,66 @@ export const landItemSchema = z.object({
   attemptId: idSchema("attempt"),
   sessionId: idSchema("session"),
   commit: z.string(),
+  baseCommit: z.string(),
   title: z.string(),
   agent: z.string(),
   model: z.string().nullable(),
   /** Who asked for the work: becomes the author when the repository names nobody. */
   askedBy: z.string(),
+  /** A person accepted that lines of others go away. */
+  isLossAccepted: z.boolean(),
 });
 
-/** Work for one landing: merge the items in order onto the integration branch, in the object database. */
-export const landJobSchema = z.object({
-  kind: z.literal("land"),
+/**
+ * Work for one lane: merge the items in order onto `onto` (null: the branch's tip), in the object database. `tip` is where
+ * the lane's stack stands; when the branch is elsewhere by now nothing is built and only that is reported.
+ */
+export const buildJobSchema = z.object({
+  kind: z.literal("build"),
   integrationRef: z.string(),
   baseBranch: z.string(),
   checkout: z.string().nullable(),
+  lane: z.string(),
+  scopes: z.array(z.string()).nullable(),
+  tip: z.string().nullable(),
+  onto: z.string().nullable(),
   items: z.array(landItemSchema),
 });
 
-/** Work after a crash in the middle of a landing: read the ref and say whether the landing happened. */
-export const verifyLandingJobSchema = z.object({ kind: z.literal("verify-landing"), landing: landingSchema });
+/** Work for one validation: the candidate of a lane in a workspace of its own. */
+export const validateJobSchema = z.object({ kind: z.literal("validate"), trial: trialSchema });
+
+/**
+ * Work for one landing: read the ref; when it is at the new commit or beyond it the landing has happened, when it is at the
+ * old one move it by compare-and-swap, else nothing landed. Safe to repeat.
+ */
+export const moveJobSchema = z.object({
+  kind: z.literal("move"),
+  checkout: z.string().nullable(),
+  landing: landingSchema,
+});
+
+/** Work for a conflict in generated files only: merge, take the branch's version of them, and run their commands. */
+export const regenerateJobSchema = z.object({
+  kind: z.literal("regenerate"),
+  integrationRef: z.string(),
+  baseBranch: z.string(),
+  checkout: z.string().nullable(),
+  tip: z.string(),
+  item: landItemSchema,
+});
 
 /** What a job asks for. */
 export const jobPayloadSchema = z.discriminatedUnion("kind", [
   attemptJobSchema,
-  landJobSchema,
-  verifyLandingJobSchema,
+  buildJobSchema,
+  validateJobSchema,
+  moveJobSchema,
+  regenerateJobSchema,
 ]);
+
+/** Kinds of work that runners do. */
+export const jobKindSchema = z.enum(["attempt", "build", "validate", "move", "regenerate"]);
 
 /** State of a job. */
 export const jobStateSchema = z.enum(["queued", "leased", "completed", "cancelled"]);
@@ -70,7 +123,8 @@ export const jobStateSchema = z.enum(["queued", "leased", "completed", "cancelle
  */
 export const jobSchema = z.object({
   jobId: idSchema("job"),
-  kind: z.enum(["attempt", "land", "verify-landing"]),
+  /** `land` and `verify-landing` are of journals before 0.2; nobody leases them any more. */
+  kind: z.enum([...jobKindSchema.options, "land", "verify-landing"]),
   state: jobStateSchema,
   subjectIds: z.array(z.string()).min(1),
   runnerId: idSchema("runner").nullable(),
@@ -83,8 +137,9 @@ export const jobSchema = z.object({
 /** A job as its runner gets it. */
 export const leasedJobSchema = z.object({ job: jobSchema, payload: jobPayloadSchema });
 
-/** How an attempt ended, as its runner saw it. */
+/** How an attempt ended, as its runner saw it. A ladder attempt that took lines of others away has them in `lost`. */
 export const attemptResultSchema = z.object({
+  lost: z.array(lostLinesSchema).default([]),
   outcome: z.enum(["succeeded", "unchanged", "failed", "killed", "interrupted"]),
   baseCommit: z.string().nullable(),
   capture: captureSchema.nullable(),
@@ -93,28 +148,30 @@ export const attemptResultSchema = z.object({
   usage: usageSchema,
 });
 
-/** How one item of a landing came out of the merge. */
-export const landOutcomeSchema = z.discriminatedUnion("state", [
-  z.object({ changeId: idSchema("change"), state: z.literal("merged"), commit: z.string() }),
-  z.object({ changeId: idSchema("change"), state: z.literal("contained"), commit: z.string() }),
-  /** It broke the validation of everything that lands before it. */
-  z.object({ changeId: idSchema("change"), state: z.literal("failing"), message: z.string() }),
-  z.object({
-    changeId: idSchema("change"),
-    state: z.literal("conflicted"),
-    conflicts: z.array(conflictFileSchema),
-    message: z.string(),
-  }),
-]);
+/** What came of generating files anew: a commit on the tip whose tree holds the merge and the new files. */
+export const regeneratedSchema = z.object({
+  commit: z.string(),
+  filesChanged: z.int().nonnegative(),
+  paths: z.array(z.string()),
+  durationMs: z.int().nonnegative(),
+});
 
+/** What an attempt of the ladder starts from. */
+export type LadderJob = z.infer<typeof ladderJobSchema>;
 /** Work for one attempt. */
 export type AttemptJob = z.infer<typeof attemptJobSchema>;
-/** Work for one landing. */
-export type LandJob = z.infer<typeof landJobSchema>;
 /** One change to land. */
 export type LandItem = z.infer<typeof landItemSchema>;
-/** Work after a crash in the middle of a landing. */
-export type VerifyLandingJob = z.infer<typeof verifyLandingJobSchema>;
+/** Work for one lane. */
+export type BuildJob = z.infer<typeof buildJobSchema>;
+/** Work for one validation. */
+export type ValidateJob = z.infer<typeof validateJobSchema>;
+/** Work for one landing. */
+export type MoveJob = z.infer<typeof moveJobSchema>;
+/** Work for a conflict in generated files only. */
+export type RegenerateJob = z.infer<typeof regenerateJobSchema>;
+/** What came of generating files anew. */
+export type Regenerated = z.infer<typeof regeneratedSchema>;
 /** What a job asks for. */
 export type JobPayload = z.infer<typeof jobPayloadSchema>;
 /** The full value of a job. */
@@ -123,5 +180,3 @@ export type Job = z.infer<typeof jobSchema>;
 export type LeasedJob = z.infer<typeof leasedJobSchema>;
 /** How an attempt ended. */
 export type AttemptResult = z.infer<typeof attemptResultSchema>;
-/** How one item of a landing came out of the merge. */
-export type LandOutcome = z.infer<typeof landOutcomeSchema>;

@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { landOutcomeSchema, attemptResultSchema } from "./job.ts";
+import { conflictFileSchema } from "./change.ts";
+import { attemptResultSchema, jobKindSchema, regeneratedSchema } from "./job.ts";
+import { buildOutcomeSchema, queuePolicySchema } from "./queue.ts";
 import { idSchema } from "./ids.ts";
 import { captureSchema, runOptionsSchema } from "./run.ts";
 import { validationSchema } from "./validation.ts";
@@ -54,7 +56,10 @@ export const taskCommandSchemas = [
   }),
 ] as const;
 
-/** Commands of the project room that steer runs. */
+const changeTarget = { changeId: idSchema("change") };
+const reasonSchema = z.string().max(5000).default("");
+
+/** Commands of the project room that steer runs and the queue. */
 export const runCommandSchemas = [
   z.strictObject({ type: z.literal("run.start"), options: runOptionsSchema }),
   z.strictObject({
@@ -65,12 +70,36 @@ export const runCommandSchemas = [
   }),
   /** Ends one attempt: an attempt id, its task, or a unique part of either. */
   z.strictObject({ type: z.literal("attempt.kill"), target: z.string().min(1).max(200) }),
-  z.strictObject({ type: z.literal("change.requeue"), changeId: idSchema("change") }),
+  /** Puts a change that stands aside back into the queue; its budgets start afresh. */
+  z.strictObject({ type: z.literal("change.requeue"), ...changeTarget }),
+  /** Takes a change out for good; its work stays under its ref. */
+  z.strictObject({ type: z.literal("change.abandon"), ...changeTarget, reason: reasonSchema }),
+  /** Takes a change out of the queue until somebody has it tried again. */
+  z.strictObject({ type: z.literal("change.eject"), ...changeTarget, reason: reasonSchema }),
+  /** Holds one change back, and lets it go on. */
+  z.strictObject({ type: z.literal("change.pause"), ...changeTarget, reason: reasonSchema }),
+  /** Before all others, behind all others that wait, or right before another change. */
   z.strictObject({
-    type: z.literal("change.abandon"),
-    changeId: idSchema("change"),
-    reason: z.string().max(5000),
+    type: z.literal("change.reorder"),
+    ...changeTarget,
+    to: z.enum(["first", "last"]).or(z.strictObject({ before: idSchema("change") })),
   }),
+  /** A person resolved it: `commit` on top of `baseCommit` replaces its work. */
+  z.strictObject({
+    type: z.literal("change.resolve"),
+    ...changeTarget,
+    commit: z.string(),
+    baseCommit: z.string(),
+    filesChanged: z.int().nonnegative(),
+    detail: z.string().max(10_000),
+    paths: z.array(z.string()).max(10_000),
+  }),
+  /** A person accepts that the change takes lines of others away. */
+  z.strictObject({ type: z.literal("change.accept-loss"), ...changeTarget }),
+  /** Nothing lands on a branch until it is resumed. */
+  z.strictObject({ type: z.literal("queue.pause"), integrationRef: z.string(), reason: reasonSchema }),
+  /** Landing goes on, and changes that were blocked are tried again. */
+  z.strictObject({ type: z.literal("queue.resume"), integrationRef: z.string() }),
 ] as const;
 
 /** Commands of the project room that runners give. Results carry the lease's fence; an old one is refused. */
@@ -84,7 +113,7 @@ export const runnerCommandSchemas = [
   z.strictObject({
     type: z.literal("job.lease"),
     runnerId: idSchema("runner"),
-    kinds: z.array(z.enum(["attempt", "land", "verify-landing"])).min(1),
+    kinds: z.array(jobKindSchema).min(1),
     limit: z.int().min(1).max(256),
   }),
   z.strictObject({
@@ -101,30 +130,51 @@ export const runnerCommandSchemas = [
     baseCommit: z.string(),
     capture: captureSchema,
   }),
-  /** The changes of a landing are being validated. */
-  z.strictObject({ type: z.literal("landing.test"), ...jobLease }),
-  z.strictObject({ type: z.literal("validation.record"), ...jobLease, validation: validationSchema }),
+  /** A lane's candidates are merged on `onto` (null: on the tip); or, when the branch is elsewhere by now, `isStale`. */
   z.strictObject({
-    type: z.literal("landing.intend"),
+    type: z.literal("stack.build"),
     ...jobLease,
-    oldCommit: z.string().nullable(),
-    newCommit: z.string(),
-    /** Lenient validation: what lands although it is red, in words for the follow-up task. */
-    followUp: z.string().max(100_000).optional(),
-    outcomes: z.array(landOutcomeSchema),
+    onto: z.string().nullable(),
+    isStale: z.boolean().default(false),
+    refCommit: z.string().nullable(),
+    tip: z.string(),
+    tipTree: z.string(),
+    tipKey: z.string(),
+    policy: queuePolicySchema,
+    outcomes: z.array(buildOutcomeSchema),
   }),
+  /** A tree was validated. */
+  z.strictObject({ type: z.literal("validation.record"), ...jobLease, validation: validationSchema }),
+  /** The branch was moved, or it was somewhere else. */
   z.strictObject({
     type: z.literal("landing.finish"),
     ...jobLease,
     landingId: idSchema("landing"),
     landed: z.boolean(),
   }),
-  /** The landing could not even be tried; its changes go back to the queue, or block when it is not worth retrying. */
+  z.strictObject({ type: z.literal("change.regenerate"), ...jobLease, result: regeneratedSchema }),
+  /**
+   * The work of a build, validate, move or regenerate job could not be done: it is tried again later, or, when that is
+   * not worth it, its changes wait for a person with the reason. `cancelled` when it was asked to end.
+   */
   z.strictObject({
-    type: z.literal("landing.fail"),
+    type: z.literal("job.fail"),
     ...jobLease,
-    reason: z.string(),
-    retry: z.boolean(),
+    reason: z.string().max(100_000),
+    how: z.enum(["retry", "hopeless", "cancelled"]),
+  }),
+  /** Where a running session's work meets the branch and its siblings, as of now: replaces what was said before. */
+  z.strictObject({
+    type: z.literal("radar.report"),
+    attemptId: idSchema("attempt"),
+    overlaps: z
+      .array(
+        z.strictObject({
+          other: idSchema("attempt").nullable(),
+          files: z.array(conflictFileSchema).max(1000),
+        }),
+      )
+      .max(1000),
   }),
 ] as const;
 

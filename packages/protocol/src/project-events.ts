@@ -4,6 +4,7 @@ import { idSchema } from "./ids.ts";
 import { jobSchema } from "./job.ts";
 import { attemptSchema, failureCauseSchema, runSchema } from "./run.ts";
 import { validationSchema } from "./validation.ts";
+import { overlapSchema, stackSchema, trialSchema } from "./queue.ts";
 import { sessionSchema } from "./session.ts";
 import { commentSchema, dependencySchema, taskSchema } from "./task.ts";
 
@@ -57,6 +58,15 @@ export const projectEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("landing.intended"), ...landing }),
   z.object({ type: z.literal("landing.landed"), ...landing }),
   z.object({ type: z.literal("landing.abandoned"), ...landing }),
+  /** The whole stack of one lane, as it now is. */
+  z.object({ type: z.literal("stack.changed"), stack: stackSchema }),
+  z.object({ type: z.literal("trial.queued"), trial: trialSchema }),
+  /** Every overlap of one running session, as it now is. */
+  z.object({
+    type: z.literal("radar.changed"),
+    attemptId: idSchema("attempt"),
+    overlaps: z.array(overlapSchema),
+  }),
   /** Landing on this branch waits until a time, or (null) until somebody resumes it. */
   z.object({
     type: z.literal("queue.paused"),
@@ -87,6 +97,7 @@ export const projectStateSchema = z.object({
   attempts: z.array(attemptSchema),
   changes: z.array(changeSchema),
   sessions: z.array(sessionSchema),
+  overlaps: z.array(overlapSchema),
 });
 
 /** All that a client of the project room sees. */

@@ -114,6 +114,8 @@ export const captureSchema = z.object({
   commit: z.string(),
   tree: z.string(),
   filesChanged: z.int().nonnegative(),
+  /** Scopes of the changed paths, as configured; null when they are in no scope or there are none. */
+  scopes: z.array(z.string()).nullable().default(null),
 });
 
 /** The full value of one try of a task. A retry is a new attempt with its own id and record. */
@@ -125,6 +127,11 @@ export const attemptSchema = z.object({
   /** 1 for the first try of this task ever, counted across runs. */
   number: z.int().positive(),
   role: z.enum(["worker", "resolver", "repair"]),
+  /** The stuck change that it works on; null for work on the task itself. */
+  ladder: z
+    .object({ changeId: idSchema("change"), rung: z.enum(["hand-back", "resolver", "repair"]) })
+    .nullable()
+    .default(null),
   agent: z.string(),
   model: z.string().nullable(),
   state: attemptStateSchema,

@@ -15,12 +15,17 @@ export const validationStepResultSchema = z.object({
  * failed at first and passed when it was tried again.
  */
 export const validationSchema = z.object({
+  /** The candidate's tree, without what belongs to other lanes only. */
   tree: z.string(),
   /** Hash of the steps' commands, so that changed commands validate anew. */
   commandsHash: z.string(),
   commit: z.string(),
   state: z.enum(["passed", "failed"]),
   flaky: z.boolean(),
+  /** Steps that failed at first and passed on the same tree. */
+  flakySteps: z.array(z.string()).default([]),
+  /** A red result counts for good once it was tried twice. */
+  tries: z.int().min(1).max(2).default(2),
   steps: z.array(validationStepResultSchema),
   durationMs: z.int().nonnegative(),
 });

@@ -11,7 +11,12 @@ import * as protocol from "./index.ts";
 const COMMITTED = { wireVersion: 1, hash: "e09a2c4f9bcac159" };
 
 /** Schemas that never leave the machine: configuration files. */
-const LOCAL_ONLY = new Set(["agentConfigSchema", "durationSchema", "projectConfigSchema"]);
+const LOCAL_ONLY = new Set([
+  "agentConfigSchema",
+  "durationSchema",
+  "projectConfigSchema",
+  "queueConfigSchema",
+]);
 
 function describeWire(): string {
   const lines: string[] = [];

@@ -74,7 +74,7 @@ function openSession(project: HostedRoom, feature: HostedRoom, command: FeatureC
   const session = project.read((sql) => selectSession(sql, sessionId));
   if (session === undefined) return;
   feature.submit({
-    key: openSessionKey(session.sessionId),
+    key: openSessionKey(session),
     actor: SYSTEM_ACTOR,
     command: { type: "session.open", session },
   });

@@ -1,8 +1,9 @@
-import type { Change, ChangeState, Landing, ProjectEvent, Validation } from "@canopy/protocol";
+import type { Change, ChangeState, Landing, ProjectEvent, QueuePause, Validation } from "@canopy/protocol";
 import type { Projections } from "../kernel/room-definition.ts";
-import type { Migration, Sql } from "../kernel/sql.ts";
-import { parseColumn, readText } from "../kernel/sql.ts";
+import type { Migration, Sql, SqlRow } from "../kernel/sql.ts";
+import { parseColumn, readNumber, readNumberOrNull, readText } from "../kernel/sql.ts";
 import { clearTimer, setTimer } from "../kernel/timers.ts";
+import { STACK_PROJECTIONS, countFlakyStep } from "./stack-rows.ts";
 
 /** Tables of the queue: changes, landing intents, pauses. */
 export const QUEUE_MIGRATIONS: readonly Migration[] = [
@@ -25,51 +26,84 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
         PRIMARY KEY (tree, commands_hash)) WITHOUT ROWID`,
     ],
   },
+  {
+    id: "merge-queue-3",
+    statements: [
+      `CREATE TABLE stacks (integration_ref TEXT NOT NULL, lane TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY (integration_ref, lane)) WITHOUT ROWID`,
+      `CREATE TABLE trials (job_id TEXT PRIMARY KEY, validation_key TEXT NOT NULL, value TEXT NOT NULL) WITHOUT ROWID`,
+      "CREATE TABLE flaky_steps (step TEXT PRIMARY KEY, count INTEGER NOT NULL, last_at_ms INTEGER NOT NULL) WITHOUT ROWID",
+      "CREATE TABLE overlaps (attempt_id TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    ],
+  },
 ];
 
 /** The tables that replay rebuilds. */
-export const QUEUE_TABLES: readonly string[] = ["changes", "landings", "queue_pauses", "validations"];
+export const QUEUE_TABLES: readonly string[] = [
+  "changes",
+  "landings",
+  "queue_pauses",
+  "validations",
+  "stacks",
+  "trials",
+  "flaky_steps",
+  "overlaps",
+];
+
+/** What a change of a journal before 0.2 did not have yet. */
+const CHANGE_DEFAULTS = {
+  scopes: null,
+  boost: 0,
+  revision: 0,
+  ladder: [],
+  ladderFrom: 0,
+  work: null,
+  lostLines: [],
+  isLossAccepted: false,
+  stuckOn: null,
+  blockedBy: [],
+} as const satisfies Partial<Change>;
+
+function parseChange(row: SqlRow): Change {
+  return { ...CHANGE_DEFAULTS, ...parseColumn<Change>(row, "value") };
+}
 
 /** One change, or undefined. */
 export function selectChange(sql: Sql, changeId: string): Change | undefined {
   const [row] = sql.exec("SELECT value FROM changes WHERE change_id = ?", changeId);
-  return row === undefined ? undefined : parseColumn<Change>(row, "value");
+  return row === undefined ? undefined : parseChange(row);
 }
 
 /** Changes in one state, in queue order. */
 export function selectChangesByState(sql: Sql, state: ChangeState): Change[] {
   return sql
     .exec("SELECT value FROM changes WHERE state = ? ORDER BY position", state)
-    .map((row) => parseColumn<Change>(row, "value"));
+    .map((row) => parseChange(row));
 }
 
 /** Every change in queue order, newest last. */
 export function selectChanges(sql: Sql): Change[] {
-  return sql
-    .exec("SELECT value FROM changes ORDER BY position")
-    .map((row) => parseColumn<Change>(row, "value"));
+  return sql.exec("SELECT value FROM changes ORDER BY position").map((row) => parseChange(row));
 }
 
 /** Changes of one task, oldest first. */
 export function selectChangesOfTask(sql: Sql, taskId: string): Change[] {
   return sql
     .exec("SELECT value FROM changes WHERE task_id = ? ORDER BY position", taskId)
-    .map((row) => parseColumn<Change>(row, "value"));
+    .map((row) => parseChange(row));
 }
 
 /** One landing, or undefined. */
 export function selectLanding(sql: Sql, landingId: string): Landing | undefined {
   const [row] = sql.exec("SELECT value FROM landings WHERE landing_id = ?", landingId);
-  return row === undefined ? undefined : parseColumn<Landing>(row, "value");
+  return row === undefined ? undefined : { ...{ lane: "*" }, ...parseColumn<Landing>(row, "value") };
 }
 
-/** The landing that was intended for a set of changes and is not finished, or undefined. */
-export function selectOpenLandingOf(sql: Sql, changeIds: readonly string[]): Landing | undefined {
-  const wanted = new Set(changeIds);
+/** Landings whose branch may or may not have moved yet, oldest first. */
+export function selectOpenLandings(sql: Sql): Landing[] {
   return sql
-    .exec("SELECT value FROM landings WHERE state = 'intended'")
-    .map((row) => parseColumn<Landing>(row, "value"))
-    .find((landing) => landing.items.some((item) => wanted.has(item.changeId)));
+    .exec("SELECT value FROM landings WHERE state = 'intended' ORDER BY landing_id")
+    .map((row) => ({ ...{ lane: "*" }, ...parseColumn<Landing>(row, "value") }));
 }
 
 /** The validation of a tree by a set of commands, or undefined when it was never done. */
@@ -79,18 +113,58 @@ export function selectValidation(sql: Sql, tree: string, commandsHash: string): 
     tree,
     commandsHash,
   );
-  return row === undefined ? undefined : parseColumn<Validation>(row, "value");
+  return row === undefined
+    ? undefined
+    : { ...{ flakySteps: [], tries: 2 }, ...parseColumn<Validation>(row, "value") };
 }
 
-/** Changes that a landing job has in its hands. */
+/** Changes on their way to the branch: being built, validated or landed. */
 export function selectChangesInLanding(sql: Sql): Change[] {
-  return [...selectChangesByState(sql, "landing"), ...selectChangesByState(sql, "testing")];
+  return sql
+    .exec("SELECT value FROM changes WHERE state IN ('building', 'testing', 'landing') ORDER BY position")
+    .map((row) => parseChange(row));
+}
+
+/** Changes that an agent or a command works on, so that they may come back to the queue. */
+export function selectChangesInWork(sql: Sql): Change[] {
+  return sql
+    .exec("SELECT value FROM changes WHERE state IN ('conflicted', 'failing') ORDER BY position")
+    .map((row) => parseChange(row))
+    .filter((change) => change.work !== null);
+}
+
+/** How many changes that came later than this one have been taken before it. */
+export function countOvertakers(sql: Sql, changeId: string): number {
+  const [row] = sql.exec(
+    `SELECT COUNT(*) AS count FROM changes WHERE state IN ('building', 'testing', 'landing', 'landed')
+       AND position > (SELECT position FROM changes WHERE change_id = ?)`,
+    changeId,
+  );
+  return row === undefined ? 0 : readNumber(row, "count");
+}
+
+/** True while some change may still move by itself. */
+export function hasOpenChanges(sql: Sql): boolean {
+  const rows = sql.exec(
+    `SELECT 1 AS found FROM changes WHERE state IN ('queued', 'building', 'testing', 'landing', 'conflicted', 'failing',
+       'blocked') LIMIT 1`,
+  );
+  return rows.length > 0 || selectOpenLandings(sql).length > 0;
 }
 
 /** Why landing on a branch is paused, or null when it is not. */
 export function selectQueuePause(sql: Sql, integrationRef: string): string | null {
   const [row] = sql.exec("SELECT reason FROM queue_pauses WHERE integration_ref = ?", integrationRef);
   return row === undefined ? null : readText(row, "reason");
+}
+
+/** Every pause. */
+export function selectQueuePauses(sql: Sql): QueuePause[] {
+  return sql.exec("SELECT * FROM queue_pauses ORDER BY integration_ref").map((row) => ({
+    integrationRef: readText(row, "integration_ref"),
+    untilMs: readNumberOrNull(row, "until_ms"),
+    reason: readText(row, "reason"),
+  }));
 }
 
 function writeChange(sql: Sql, { change }: { readonly change: Change }): void {
@@ -124,7 +198,10 @@ export const QUEUE_PROJECTIONS: Projections<ProjectEvent> = {
   "change.landed": writeChange,
   "change.conflicted": writeChange,
   "change.failing": writeChange,
-  "validation.recorded": (sql, { validation }) => {
+  ...STACK_PROJECTIONS,
+  "validation.recorded": (sql, { validation }, { atMs }) => {
+    // Journals before 0.2 have no list of steps.
+    for (const step of validation.flakySteps ?? []) countFlakyStep(sql, step, atMs);
     sql.exec(
       "INSERT OR REPLACE INTO validations (tree, commands_hash, value) VALUES (?, ?, ?)",
       validation.tree,

@@ -1,107 +1,55 @@
-import type { Change, ProjectCommand, ProjectEvent } from "@canopy/protocol";
-import { reject } from "@canopy/protocol";
-import type { DecideAnswer, DecideContext, RoomFeature } from "../kernel/room-definition.ts";
-import { accept } from "../kernel/room-definition.ts";
-import { queueJob } from "../jobs/job-feature.ts";
-import { claimTask, releaseTask } from "../tasks/decide-task.ts";
-import { selectTask } from "../tasks/select-tasks.ts";
+import type { ProjectCommand, ProjectEvent } from "@canopy/protocol";
+import type { DecideContext, RoomFeature } from "../kernel/room-definition.ts";
+import { advanceStacks } from "./advance-stacks.ts";
+import { QUEUE_MIGRATIONS, QUEUE_PROJECTIONS, QUEUE_TABLES, hasOpenChanges } from "./change-rows.ts";
+import { decideBuildStack } from "./decide-build.ts";
 import {
-  QUEUE_MIGRATIONS,
-  QUEUE_PROJECTIONS,
-  QUEUE_TABLES,
-  selectChange,
-  selectChangesInLanding,
-  selectChangesByState,
-  selectQueuePause,
-} from "./change-rows.ts";
-import {
-  decideFailLanding,
-  decideFinishLanding,
-  decideIntendLanding,
-  decideRecordValidation,
-  decideTestLanding,
-} from "./decide-landing.ts";
+  decideAbandonChange,
+  decideAcceptLoss,
+  decideEjectChange,
+  decidePauseChange,
+  decidePauseQueue,
+  decideReorderChange,
+  decideRequeueChange,
+  decideResolveChange,
+  decideResumeQueue,
+} from "./decide-change.ts";
+import { decideFailJob, decideFinishLanding, decideRegenerateChange } from "./decide-landing.ts";
+import { decideReportRadar } from "./decide-radar.ts";
+import { decideRecordValidation } from "./decide-validation.ts";
+import { advanceWork } from "./ladder.ts";
+import { recoverOrphans, takeQueued } from "./take-queued.ts";
 
-type Context = DecideContext<ProjectEvent>;
-type Command<T extends ProjectCommand["type"]> = Extract<ProjectCommand, { type: T }>;
-
-const MAX_BATCH = 64;
-
-/** Hands queued changes to a landing job: one job a branch at a time, in queue order. */
-function reactToQueue(context: Context): void {
-  const queued = selectChangesByState(context.sql, "queued");
-  if (queued.length === 0) return;
-  const busy = new Set(selectChangesInLanding(context.sql).map((change) => change.integrationRef));
-  const batches = new Map<string, Change[]>();
-  for (const change of queued) {
-    if (busy.has(change.integrationRef) || selectQueuePause(context.sql, change.integrationRef) !== null)
-      continue;
-    const batch = batches.get(change.integrationRef) ?? [];
-    batches.set(change.integrationRef, batch);
-    if (batch.length < MAX_BATCH) batch.push(change);
-  }
-  for (const batch of batches.values()) {
-    for (const change of batch)
-      context.emit({ type: "change.updated", change: { ...change, state: "landing" } });
-    queueJob(
-      context,
-      "land",
-      batch.map((change) => change.changeId),
-    );
-  }
+/** Everything that follows from the rows: what may land, be validated, be built, or be worked on now. */
+function advanceQueue(context: DecideContext<ProjectEvent>): void {
+  if (!hasOpenChanges(context.sql)) return;
+  recoverOrphans(context);
+  advanceStacks(context);
+  takeQueued(context);
+  advanceWork(context);
 }
 
-/** Puts a conflicted or blocked change back into the queue, for example after the branch changed; lifts a pause. */
-function decideRequeueChange(context: Context, command: Command<"change.requeue">): DecideAnswer {
-  const change = selectChange(context.sql, command.changeId);
-  if (change === undefined) return reject("change.not-found", `no change ${command.changeId}`);
-  if (change.state === "landed" || change.state === "landing" || change.state === "testing") {
-    return reject("change.wrong-state", `change ${change.changeId} is ${change.state}`);
-  }
-  const task = selectTask(context.sql, change.taskId);
-  if (task?.claim != null && task.claim.holder !== change.attemptId) {
-    return reject("task.already-claimed", `task #${task.number} is worked on by ${task.claim.holder}`);
-  }
-  if (task !== undefined && task.claim === null && task.status !== "closed")
-    claimTask(context, task, change.attemptId);
-  const requeued: Change = { ...change, state: "queued", conflicts: [], reason: null, endedAtMs: null };
-  context.emit({ type: "change.updated", change: requeued });
-  if (selectQueuePause(context.sql, change.integrationRef) !== null) {
-    context.emit({ type: "queue.resumed", integrationRef: change.integrationRef });
-  }
-  return accept({ changeId: change.changeId });
-}
-
-/** Takes a change out of the queue for good; its work stays under its ref. */
-function decideAbandonChange(context: Context, command: Command<"change.abandon">): DecideAnswer {
-  const change = selectChange(context.sql, command.changeId);
-  if (change === undefined) return reject("change.not-found", `no change ${command.changeId}`);
-  if (change.state === "landed" || change.state === "landing" || change.state === "testing") {
-    return reject("change.wrong-state", `change ${change.changeId} is ${change.state}`);
-  }
-  const reason = command.reason === "" ? `abandoned by ${context.actor.id}` : command.reason;
-  context.emit({
-    type: "change.updated",
-    change: { ...change, state: "abandoned", reason, endedAtMs: context.nowMs },
-  });
-  const task = selectTask(context.sql, change.taskId);
-  if (task?.claim?.holder === change.attemptId) releaseTask(context, task, "needs_input");
-  return accept({ changeId: change.changeId });
-}
-
-/** The merge queue: changes, landing jobs, intents and pauses. */
+/** The merge queue: changes, stacks of candidates, validations, landings, the conflict ladder, the radar. */
 export const queueFeature: RoomFeature<ProjectCommand, ProjectEvent> = {
   name: "merge-queue",
   migrations: QUEUE_MIGRATIONS,
   tables: QUEUE_TABLES,
   decide: {
-    "landing.test": decideTestLanding,
+    "stack.build": decideBuildStack,
     "validation.record": decideRecordValidation,
-    "landing.intend": decideIntendLanding,
     "landing.finish": decideFinishLanding,
-    "landing.fail": decideFailLanding,
+    "job.fail": decideFailJob,
+    "change.regenerate": decideRegenerateChange,
     "change.requeue": decideRequeueChange,
     "change.abandon": decideAbandonChange,
+    "change.eject": decideEjectChange,
+    "change.pause": decidePauseChange,
+    "change.reorder": decideReorderChange,
+    "change.resolve": decideResolveChange,
+    "change.accept-loss": decideAcceptLoss,
+    "queue.pause": decidePauseQueue,
+    "queue.resume": decideResumeQueue,
+    "radar.report": decideReportRadar,
   },
   project: QUEUE_PROJECTIONS,
   timers: {
@@ -109,5 +57,5 @@ export const queueFeature: RoomFeature<ProjectCommand, ProjectEvent> = {
       context.emit({ type: "queue.resumed", integrationRef: key.slice("queue:".length) });
     },
   },
-  react: reactToQueue,
+  react: advanceQueue,
 };

@@ -1,8 +1,8 @@
-import type { Change, Failure, LandOutcome, ProjectEvent, Task } from "@canopy/protocol";
+import type { Change, Failure, ProjectEvent, Task } from "@canopy/protocol";
 import { assert } from "@canopy/protocol";
 import type { DecideContext } from "../kernel/room-definition.ts";
-import { giveTaskBack } from "../runs/end-attempt.ts";
-import { selectAttempt } from "../runs/run-rows.ts";
+import { giveTaskBack, giveTaskUp } from "../runs/end-attempt.ts";
+import { selectAttempt, selectRun } from "../runs/run-rows.ts";
 import { countInRun } from "../runs/run-totals.ts";
 import { addComment } from "../tasks/decide-task.ts";
 import { selectNextTaskNumber, selectTask } from "../tasks/select-tasks.ts";
@@ -11,24 +11,27 @@ import { selectChange } from "./change-rows.ts";
 type Context = DecideContext<ProjectEvent>;
 
 /**
- * A change broke the validation of what lands before it: it is kept, and its task is done again with what the validation
- * printed, until the retries for `validation` are used up.
+ * A change that breaks the validation, and that no repair agent mended, is kept. Its task is done again with what the
+ * validation printed, where the run says so or no repair was tried; else a person is asked.
  */
-export function settleFailing(context: Context, outcome: Extract<LandOutcome, { state: "failing" }>): void {
-  const change = selectChange(context.sql, outcome.changeId);
-  assert(change !== undefined, `change ${outcome.changeId} exists`);
-  const failing: Change = { ...change, state: "failing", reason: outcome.message, endedAtMs: context.nowMs };
-  context.emit({ type: "change.failing", change: failing });
+export function redoOrGiveUpFailing(context: Context, change: Change): void {
   const task = selectTask(context.sql, change.taskId);
   const attempt = selectAttempt(context.sql, change.attemptId);
-  assert(attempt !== undefined, "a change has an attempt");
+  const run = selectRun(context.sql, change.runId);
+  assert(attempt !== undefined && run !== undefined, "a change has an attempt and a run");
   const failure: Failure = {
     cause: "validation",
-    message: outcome.message,
+    message: change.reason ?? "its validation failed",
     agentError: null,
     retryAfterMs: null,
   };
   if (task?.claim?.holder !== change.attemptId) {
+    countInRun(context, change.runId, "failed");
+    return;
+  }
+  const isRepairTried = change.ladder.slice(change.ladderFrom).some((step) => step.rung === "repair");
+  if (isRepairTried && run.options.retries.validation === undefined) {
+    giveTaskUp(context, attempt, failure);
     countInRun(context, change.runId, "failed");
     return;
   }

@@ -2,6 +2,7 @@ import type { Attempt, Change, Comment, Dependency, Json, ProjectState, Task } f
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
 import { selectChanges, selectChangesOfTask } from "../merge-queue/change-rows.ts";
+import { selectOverlaps } from "../merge-queue/stack-rows.ts";
 import { selectAttemptsOfTask, selectHolds, selectRuns } from "../runs/run-rows.ts";
 import type { NotRunningReason } from "../schedule/why-not-running.ts";
 import { selectWhyNotRunning } from "../schedule/why-not-running.ts";
@@ -26,6 +27,7 @@ export function selectProjectState(sql: Sql): ProjectState {
       .map((row) => parseColumn<Attempt>(row, "value")),
     changes: selectChanges(sql),
     sessions: selectSessions(sql),
+    overlaps: selectOverlaps(sql),
   };
 }
 

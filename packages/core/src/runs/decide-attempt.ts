@@ -19,9 +19,11 @@ import {
   selectJobs,
   selectRunnersOfHost,
 } from "../jobs/job-feature.ts";
-import { buildLandPayload, recoverLandJob } from "../merge-queue/decide-landing.ts";
-import { selectChangesOfTask, selectLanding } from "../merge-queue/change-rows.ts";
+import { buildLadderJob, buildQueuePayload } from "../merge-queue/build-payloads.ts";
+import { selectChange, selectChangesOfTask } from "../merge-queue/change-rows.ts";
+import { laneOf } from "../merge-queue/edit-stack.ts";
 import { describeConflict } from "../merge-queue/settle-conflict.ts";
+import { selectStack } from "../merge-queue/stack-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { setSessionState } from "../sessions/session-feature.ts";
 import { buildPrompt } from "../tasks/build-prompt.ts";
@@ -72,27 +74,34 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     }),
     agent: attempt.agent,
     model: attempt.model,
-    timeoutMs: task.timeoutMs ?? run.options.timeoutMs,
+    timeoutMs: selectTimeoutMs(context.sql, attempt) ?? task.timeoutMs ?? run.options.timeoutMs,
     integrationRef: run.integrationRef,
     baseBranch: run.options.baseBranch,
     // Runs of an older journal have none.
     checkout: run.options.checkout ?? null,
     askedBy: run.startedBy,
+    ladder: attempt.ladder == null ? null : buildLadderJob(context.sql, attempt.ladder),
   };
 }
 
+/** A rung of the ladder has its own limit. */
+function selectTimeoutMs(sql: Sql, attempt: Attempt): number | null {
+  const change = attempt.ladder == null ? undefined : selectChange(sql, attempt.ladder.changeId);
+  if (change === undefined || attempt.ladder == null) return null;
+  const policy = selectStack(sql, change.integrationRef, laneOf(change.scopes))?.policy;
+  if (policy === undefined) return null;
+  const { rung } = attempt.ladder;
+  return { "hand-back": policy.handBack, resolver: policy.resolver, repair: policy.repair }[rung].timeoutMs;
+}
+
 function buildPayload(context: Context, job: Job): JobPayload {
-  if (job.kind === "attempt") return buildAttemptPayload(context, job);
-  if (job.kind === "land") return buildLandPayload(context.sql, job);
-  const landing = selectLanding(context.sql, job.subjectIds[0] ?? "");
-  assert(landing !== undefined, `job ${job.jobId} has a landing`);
-  return { kind: "verify-landing", landing };
+  return job.kind === "attempt" ? buildAttemptPayload(context, job) : buildQueuePayload(context.sql, job);
 }
 
 /** Leases queued jobs to a runner, oldest first. */
 export function decideLeaseJobs(context: Context, command: Command<"job.lease">): DecideAnswer {
   const jobs = selectJobs(context.sql, "queued")
-    .filter((job) => command.kinds.includes(job.kind))
+    .filter((job) => command.kinds.some((kind) => kind === job.kind))
     .slice(0, command.limit)
     .map((job): LeasedJob => {
       const payload = buildPayload(context, job);
@@ -101,17 +110,15 @@ export function decideLeaseJobs(context: Context, command: Command<"job.lease">)
   return acceptOnce({ jobs: jobs as unknown as Json });
 }
 
-/** A runner is gone: its landings are verified, its attempts end as interrupted and are tried again. */
+/** A runner is gone: the queue asks anew for what it did; its attempts end as interrupted and are tried again. */
 function loseJob(context: Context, job: Job): void {
-  if (job.kind !== "attempt") {
-    recoverLandJob(context, job);
-    return;
-  }
   completeJob(context, job);
+  if (job.kind !== "attempt") return;
   const attempt = selectAttempt(context.sql, job.subjectIds[0] ?? "");
   assert(attempt !== undefined, `job ${job.jobId} has an attempt`);
   const wasKilled = job.cancelRequested === "kill";
   endAttempt(context, attempt, {
+    lost: [],
     outcome: wasKilled ? "killed" : "interrupted",
     baseCommit: attempt.baseCommit,
     capture: attempt.capture,
@@ -126,6 +133,10 @@ export function decideRegisterRunner(context: Context, command: Command<"runner.
   const earlier = new Set(selectRunnersOfHost(context.sql, command.hostId));
   earlier.delete(command.runnerId);
   context.emit({ type: "runner.registered", runnerId: command.runnerId, hostId: command.hostId });
+  // Jobs of journals before 0.2, which nobody leases any more: the queue asks for the same work in its new form.
+  for (const job of selectJobs(context.sql, "queued")) {
+    if (job.kind === "land" || job.kind === "verify-landing") completeJob(context, job);
+  }
   let lostCount = 0;
   for (const job of selectJobs(context.sql, "leased")) {
     if (job.runnerId === null || !earlier.has(job.runnerId)) continue;

@@ -61,6 +61,7 @@ function stopAttempt(context: Context, attempt: Attempt, how: "kill" | "stop"): 
   const job = selectActiveJobOf(context.sql, attempt.attemptId);
   if (job === undefined || cancelJob(context, job, how) === "asked") return;
   endAttempt(context, attempt, {
+    lost: [],
     outcome: how === "kill" ? "killed" : "interrupted",
     baseCommit: attempt.baseCommit,
     capture: attempt.capture,

@@ -11,6 +11,7 @@ import type {
 import { assert } from "@canopy/protocol";
 import type { DecideContext } from "../kernel/room-definition.ts";
 import { decideRetry } from "../schedule/retry-policy.ts";
+import { settleLadderAttempt } from "../merge-queue/ladder.ts";
 import { endSession } from "../sessions/session-feature.ts";
 import { addComment, closeTask, releaseTask } from "../tasks/decide-task.ts";
 import { selectTask } from "../tasks/select-tasks.ts";
@@ -56,17 +57,26 @@ export function giveTaskBack(context: Context, attempt: Attempt, failure: Failur
     options: run.options,
     random: context.random(),
   });
-  const released = releaseTask(context, task, "open");
-  if (decision.retry) {
-    if (decision.delayMs > 0) holdInRun(context, attempt, failure, context.nowMs + decision.delayMs);
-    return true;
+  if (!decision.retry) {
+    giveTaskUp(context, attempt, failure);
+    return false;
   }
+  releaseTask(context, task, "open");
+  if (decision.delayMs > 0) holdInRun(context, attempt, failure, context.nowMs + decision.delayMs);
+  return true;
+}
+
+/** Gives a failed task back for good: out of this run, and, when the task itself is to blame, marked for a person. */
+export function giveTaskUp(context: Context, attempt: Attempt, failure: Failure): void {
+  const run = selectRun(context.sql, attempt.runId);
+  const task = selectTask(context.sql, attempt.taskId);
+  assert(run !== undefined && task !== undefined, "an attempt has a run and a task");
+  const released = releaseTask(context, task, "open");
   holdInRun(context, attempt, failure, null);
   if (failure.cause === "configuration") drainRun(context, run);
   else if (failure.cause === "claimed-elsewhere") {
     context.emit({ type: "task.updated", task: { ...released, status: "deferred" } });
   } else markForInvestigation(context, released, failure);
-  return false;
 }
 
 /** A wrong agent or command fails every task alike: the run starts nothing more. */
@@ -99,6 +109,16 @@ function queueChange(context: Context, attempt: Attempt, capture: Capture, baseC
     landedCommit: null,
     queuedAtMs: context.nowMs,
     endedAtMs: null,
+    scopes: capture.scopes,
+    boost: 0,
+    revision: 0,
+    ladder: [],
+    ladderFrom: 0,
+    work: null,
+    lostLines: [],
+    isLossAccepted: false,
+    stuckOn: null,
+    blockedBy: [],
   };
   context.emit({ type: "change.queued", change });
 }
@@ -174,5 +194,6 @@ export function endAttempt(context: Context, attempt: Attempt, result: AttemptRe
   context.emit({ type: "attempt.ended", attempt: ended });
   endSession(context, ended.sessionId, ended.state);
   countInRun(context, ended.runId, "attempts", result.usage);
-  settle(context, ended, result);
+  if (ended.ladder == null) settle(context, ended, result);
+  else settleLadderAttempt(context, ended, result);
 }

@@ -1,4 +1,4 @@
-import type { Attempt, AttemptState, FailureCause, Hold, ProjectEvent, Run } from "@canopy/protocol";
+import type { Attempt, AttemptState, Change, FailureCause, Hold, ProjectEvent, Run } from "@canopy/protocol";
 import type { Migration, Sql } from "../kernel/sql.ts";
 import { parseColumn, readNumber, readText } from "../kernel/sql.ts";
 import type { Projections } from "../kernel/room-definition.ts";
@@ -151,6 +151,11 @@ function countFailure(sql: Sql, taskId: string, cause: FailureCause): void {
   );
 }
 
+/** A stuck change counts as a failure of its task once nothing works on it any more. */
+function countStuck(sql: Sql, change: Change, cause: FailureCause): void {
+  if (change.work == null) countFailure(sql, change.taskId, cause);
+}
+
 /** Name of the timer that lifts a hold. */
 function holdTimer(taskId: string, runId: string | null): string {
   return `hold:${taskId}:${runId ?? ""}`;
@@ -177,7 +182,9 @@ export const RUN_PROJECTIONS: Projections<ProjectEvent> = {
   "attempt.updated": writeAttempt,
   "attempt.ended": (sql, { attempt }) => {
     writeAttempt(sql, { attempt });
-    if (attempt.failure !== null) countFailure(sql, attempt.taskId, attempt.failure.cause);
+    // What goes wrong while a stuck change is worked on counts in that change's own budgets.
+    const isOwnWork = attempt.ladder == null;
+    if (attempt.failure !== null && isOwnWork) countFailure(sql, attempt.taskId, attempt.failure.cause);
   },
   "hold.placed": (sql, { hold }) => {
     sql.exec(
@@ -206,6 +213,6 @@ export const RUN_PROJECTIONS: Projections<ProjectEvent> = {
   "task.closed": (sql, { task }) => {
     sql.exec("DELETE FROM failures WHERE task_id = ?", task.taskId);
   },
-  "change.conflicted": (sql, { change }) => countFailure(sql, change.taskId, "conflict"),
-  "change.failing": (sql, { change }) => countFailure(sql, change.taskId, "validation"),
+  "change.conflicted": (sql, { change }) => countStuck(sql, change, "conflict"),
+  "change.failing": (sql, { change }) => countStuck(sql, change, "validation"),
 };

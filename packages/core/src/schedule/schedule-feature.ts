@@ -1,9 +1,11 @@
 import type { Attempt, ProjectCommand, ProjectEvent, Run, Task } from "@canopy/protocol";
-import { ZERO_USAGE } from "@canopy/protocol";
 import type { DecideContext, RoomFeature } from "../kernel/room-definition.ts";
 import type { Sql } from "../kernel/sql.ts";
-import { queueJob } from "../jobs/job-feature.ts";
-import { selectChangesByState, selectChangesInLanding } from "../merge-queue/change-rows.ts";
+import {
+  selectChangesByState,
+  selectChangesInLanding,
+  selectChangesInWork,
+} from "../merge-queue/change-rows.ts";
 import {
   decideFinishAttempt,
   decideLeaseJobs,
@@ -12,19 +14,18 @@ import {
   decideStartAttempt,
   onLeaseTimer,
 } from "../runs/decide-attempt.ts";
+import { queueAttempt } from "../runs/queue-attempt.ts";
 import { decideKillAttempt, decideStartRun, decideStopRun } from "../runs/decide-run.ts";
 import {
   RUN_MIGRATIONS,
   RUN_PROJECTIONS,
   RUN_TABLES,
-  countAttempts,
   countAttemptsByTask,
   selectActiveAttempts,
   selectActiveRuns,
   selectHolds,
   selectHoldsOfTask,
 } from "../runs/run-rows.ts";
-import { registerSession } from "../sessions/session-feature.ts";
 import { claimTask } from "../tasks/decide-task.ts";
 import { selectReadyTasks, selectTask, selectTasksByStatus } from "../tasks/select-tasks.ts";
 import { measureCriticalPaths, scoreTask } from "./score-task.ts";
@@ -78,30 +79,16 @@ export function selectActiveTasks(sql: Sql, attempts: readonly Attempt[]): Task[
 }
 
 function startAttempt(context: Context, run: Run, task: Task): void {
-  const attempt: Attempt = {
-    attemptId: context.newId("attempt"),
-    taskId: task.taskId,
-    runId: run.runId,
-    sessionId: context.newId("session"),
-    number: countAttempts(context.sql, task.taskId) + 1,
+  const attempt = queueAttempt(context, {
+    run,
+    task,
     role: "worker",
     agent: task.agent ?? run.options.agent,
     model: task.model ?? run.options.model,
-    state: "queued",
-    baseCommit: null,
-    workspaceBackend: null,
-    capture: null,
-    failure: null,
-    summary: "",
-    usage: ZERO_USAGE,
-    queuedAtMs: context.nowMs,
-    startedAtMs: null,
-    endedAtMs: null,
-  };
+    ladder: null,
+    sessionId: null,
+  });
   claimTask(context, task, attempt.attemptId);
-  context.emit({ type: "attempt.queued", attempt });
-  registerSession(context, attempt, task);
-  queueJob(context, "attempt", [attempt.attemptId]);
 }
 
 function fillSlots(context: Context, run: Run): void {
@@ -123,7 +110,11 @@ function hasWorkAhead(context: Context, run: Run): boolean {
   const { sql } = context;
   const attempts = selectActiveAttempts(sql);
   const isOwn = (item: { readonly runId: string }): boolean => item.runId === run.runId;
-  const changes = [...selectChangesByState(sql, "queued"), ...selectChangesInLanding(sql)];
+  const changes = [
+    ...selectChangesByState(sql, "queued"),
+    ...selectChangesInLanding(sql),
+    ...selectChangesInWork(sql),
+  ];
   if (run.state !== "running") return attempts.some(isOwn) || changes.some(isOwn);
   if (attempts.length > 0 || changes.length > 0) return true;
   return selectTasksByStatus(sql, "open").some(

@@ -42,6 +42,22 @@ export function registerSession(context: Context, attempt: Attempt, task: Task):
   context.emit({ type: "session.registered", session });
 }
 
+/** Emits that an ended session goes on with a further attempt. */
+export function reopenSession(context: Context, attempt: Attempt): void {
+  const session = selectSession(context.sql, attempt.sessionId);
+  if (session === undefined) return;
+  context.emit({
+    type: "session.updated",
+    session: {
+      ...session,
+      attemptId: attempt.attemptId,
+      state: "starting",
+      endReason: null,
+      endedAtMs: null,
+    },
+  });
+}
+
 /** Emits a session's new state; the same state again changes nothing. */
 export function setSessionState(context: Context, sessionId: string, state: Session["state"]): void {
   const session = selectSession(context.sql, sessionId);

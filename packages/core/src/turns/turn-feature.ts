@@ -68,8 +68,14 @@ export function selectFeatureState(sql: Sql): FeatureState {
 
 function decideOpenSession(context: Context, command: Command<"session.open">): DecideAnswer {
   const { session } = command;
-  if (selectFeatureSession(context.sql, session.sessionId) === undefined) {
-    context.emit({ type: "session.opened", session });
+  const known = selectFeatureSession(context.sql, session.sessionId);
+  if (known === undefined) context.emit({ type: "session.opened", session });
+  else if (known.state === "ended" && known.attemptId !== session.attemptId) {
+    const { attemptId, state } = session;
+    context.emit({
+      type: "session.updated",
+      session: { ...known, attemptId, state, endReason: null, endedAtMs: null },
+    });
   }
   return accept({ sessionId: session.sessionId });
 }
