@@ -43,3 +43,5 @@ export { syncBase } from "./sync-base.ts";
 export type { SyncBaseRequest, SyncBaseResult } from "./sync-base.ts";
 export { snapshotCheckout } from "./snapshot-checkout.ts";
 export type { CheckoutSnapshot } from "./snapshot-checkout.ts";
+export { findLostLines } from "./find-lost-lines.ts";
+export type { LostLines, LostLinesRequest } from "./find-lost-lines.ts";

@@ -117,11 +117,11 @@ const NOBODY = { name: "Canopy", email: "canopy@localhost", atMs: 0 };
 
 /** Two commits with these trees whose merge base has the third, for merging trees that have no history of their own. */
 export async function writeTriangle(
-  repository: Repository,
+  target: Pick<Repository, "writeObject">,
   trees: { readonly base: string; readonly ours: string; readonly theirs: string },
 ): Promise<{ readonly tip: string; readonly change: string }> {
   const write = (tree: string, parents: readonly string[], message: string): Promise<string> =>
-    writeCommit(repository, { tree, parents, author: NOBODY, committer: NOBODY, message });
+    writeCommit(target, { tree, parents, author: NOBODY, committer: NOBODY, message });
   const base = await write(trees.base, [], "base");
   // Two messages, for the two commits must differ even when the trees do not.
   return {

@@ -1,11 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { findChangeBase } from "./find-merge-base.ts";
 import { mergeByGit } from "./merge-by-git.ts";
 import type { ConflictedFile } from "./merge-result.ts";
 import { mergeTrees } from "./merge-trees.ts";
 import type { Repository } from "./repository.ts";
+import { createScratchObjects } from "./scratch-objects.ts";
 
 /** Two commits that may get in each other's way. */
 export interface ProbeRequest {
@@ -43,14 +41,9 @@ async function findContested(
 export async function probeOverlap(repository: Repository, request: ProbeRequest): Promise<Overlap> {
   const directories = await findContested(repository, request);
   if (directories === null) return { state: "clean" };
-  const objectDirectory = await mkdtemp(join(tmpdir(), "canopy-probe-"));
-  try {
-    await mkdir(join(objectDirectory, "info"));
-    await writeFile(join(objectDirectory, "info", "alternates"), `${repository.objectDirectory}\n`);
-    const { left: tip, right: change, signal } = request;
-    const { result } = await mergeByGit(repository, { tip, change, directories, objectDirectory, signal });
-    return result.state === "clean" ? { state: "clean" } : { state: "conflicted", files: result.files };
-  } finally {
-    await rm(objectDirectory, { recursive: true, force: true });
-  }
+  await using scratch = await createScratchObjects(repository);
+  const { left: tip, right: change, signal } = request;
+  const { objectDirectory } = scratch;
+  const { result } = await mergeByGit(repository, { tip, change, directories, objectDirectory, signal });
+  return result.state === "clean" ? { state: "clean" } : { state: "conflicted", files: result.files };
 }
