@@ -90,9 +90,11 @@ export function encodeTree(entries: Iterable<TreeEntry>): Buffer {
 export interface CommitHeader {
   readonly tree: string;
   readonly parents: readonly string[];
+  /** When it was committed, by the clock of whoever did. */
+  readonly committedAtMs: number;
 }
 
-/** Reads the tree and the parents of a commit object. Throws `git.failed` when it has no tree. */
+/** Reads the tree, the parents and the date of a commit object. Throws `git.failed` when it has no tree. */
 export function parseCommitHeader(content: Buffer): CommitHeader {
   const end = content.indexOf("\n\n");
   const lines = content.toString("latin1", 0, end < 0 ? content.length : end).split("\n");
@@ -103,7 +105,8 @@ export function parseCommitHeader(content: Buffer): CommitHeader {
     if (!line.startsWith("parent ")) break;
     parents.push(line.slice(7));
   }
-  return { tree, parents };
+  const committer = lines.find((line) => line.startsWith("committer ")) ?? "";
+  return { tree, parents, committedAtMs: Number(/> (\d+) /.exec(committer)?.[1] ?? 0) * 1000 };
 }
 
 /** A path as bytes in a latin1 string, made readable: UTF-8 where it is UTF-8. */

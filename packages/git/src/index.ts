@@ -17,6 +17,9 @@ export type { CommitInput, Signature, Trailer } from "./write-commit.ts";
 export {
   ATTEMPT_REF_PREFIX,
   BASE_REF_PREFIX,
+  CHECKPOINT_REF_PREFIX,
+  COMMITS_REF_PREFIX,
+  FAILED_REF_PREFIX,
   isAncestor,
   listRefs,
   listWorktrees,
@@ -26,7 +29,13 @@ export {
 } from "./refs.ts";
 export type { RefUpdate, RefValue, WorktreeInfo } from "./refs.ts";
 export { openMergeEngine } from "./merge-engine.ts";
-export type { MergeEngine, MergeRequest, Stack, StackedChange, StackedResult } from "./merge-engine.ts";
+export type { MergeEngine } from "./merge-engine.ts";
+export type { MergeRequest } from "./merge-commits.ts";
+export type { MergeEvidence, Stack, StackedChange, StackedResult, Strategy } from "./stack-result.ts";
+export { readAgentCommits } from "./agent-commits.ts";
+export { readCommitDetails } from "./read-commit-details.ts";
+export type { CommitDetails } from "./read-commit-details.ts";
+export type { Overlap, ProbeRequest } from "./probe-overlap.ts";
 export type { ConflictKind, ConflictStage, ConflictedFile, MergeResult } from "./merge-result.ts";
 export { deliverFastForward, describeBlocker, planDelivery } from "./plan-delivery.ts";
 export type { DeliveryBlocker, DeliveryPlan, DeliveryRequest, OngoingOperation } from "./plan-delivery.ts";
@@ -34,3 +43,5 @@ export { syncBase } from "./sync-base.ts";
 export type { SyncBaseRequest, SyncBaseResult } from "./sync-base.ts";
 export { snapshotCheckout } from "./snapshot-checkout.ts";
 export type { CheckoutSnapshot } from "./snapshot-checkout.ts";
+export { findLostLines } from "./find-lost-lines.ts";
+export type { LostLines, LostLinesRequest } from "./find-lost-lines.ts";

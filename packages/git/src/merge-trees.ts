@@ -1,4 +1,4 @@
-import { GITLINK_MODE, TREE_MODE, encodeTree, isTreeEntry } from "./git-object.ts";
+import { GITLINK_MODE, TREE_MODE, encodeTree, hashObject, isTreeEntry } from "./git-object.ts";
 import type { Tree, TreeEntry } from "./git-object.ts";
 import type { Repository } from "./repository.ts";
 
@@ -10,12 +10,22 @@ export interface TreeTriple {
 }
 
 /**
- * What merging by whole entries came to: a tree, or `contested` with the directories (bytes as latin1, "" is the root)
- * that were looked into, when some entry was changed on both sides and a merge of contents has to decide.
+ * What merging by whole entries came to: a tree, or `contested` when some entries were changed on both sides and a merge
+ * of contents has to decide. `directories` are those that were looked into, `paths` the contested entries, both as bytes
+ * in latin1; the root is "".
  */
 export type TreeMerge =
   | { readonly state: "clean"; readonly tree: string | null }
-  | { readonly state: "contested"; readonly directories: readonly string[] };
+  | {
+      readonly state: "contested";
+      readonly directories: readonly string[];
+      readonly paths: readonly string[];
+    };
+
+/** How to merge trees. `isDryRun`: nothing is written, so a clean answer names a tree that may not be there. */
+export interface TreeMergeOptions {
+  readonly isDryRun?: boolean;
+}
 
 function isSame(left: TreeEntry | undefined, right: TreeEntry | undefined): boolean {
   if (left === undefined || right === undefined) return left === right;
@@ -53,7 +63,8 @@ function idOf(entry: TreeEntry | undefined): string | null {
 interface MergeWalk {
   readonly repository: Repository;
   readonly directories: string[];
-  isContested: boolean;
+  readonly contested: string[];
+  readonly isDryRun: boolean;
 }
 
 async function mergeEntry(
@@ -62,12 +73,12 @@ async function mergeEntry(
   triple: EntryTriple,
 ): Promise<TreeEntry | undefined> {
   const decision = decide(triple);
+  const name = (triple.ours ?? triple.theirs ?? triple.base)?.name ?? "";
   if (decision === "contested") {
-    walk.isContested = true;
+    walk.contested.push(path + name);
     return undefined;
   }
   if (decision !== "descend") return decision.take;
-  const name = triple.ours?.name ?? "";
   const nested: TreeTriple = {
     base: idOf(triple.base),
     ours: idOf(triple.ours),
@@ -100,19 +111,31 @@ async function mergeLevel(walk: MergeWalk, path: string, triple: TreeTriple): Pr
     });
     if (entry !== undefined) merged.push(entry);
   }
-  if (walk.isContested || merged.length === 0) return null;
-  return await repository.writeObject("tree", encodeTree(merged));
+  if (walk.contested.length > 0 || merged.length === 0) return null;
+  const content = encodeTree(merged);
+  if (walk.isDryRun) return hashObject(repository.objectFormat, "tree", content);
+  return await repository.writeObject("tree", content);
 }
 
 /**
  * Merges trees by whole entries, without looking into files: exact and fast when the two sides changed different paths.
  * Where it answers `clean` its tree is the one `git merge-tree` gives; everything else is `contested`.
  */
-export async function mergeTrees(repository: Repository, triple: TreeTriple): Promise<TreeMerge> {
+export async function mergeTrees(
+  repository: Repository,
+  triple: TreeTriple,
+  options: TreeMergeOptions = {},
+): Promise<TreeMerge> {
   if (triple.ours === triple.base) return { state: "clean", tree: triple.theirs };
   if (triple.theirs === triple.base || triple.ours === triple.theirs)
     return { state: "clean", tree: triple.ours };
-  const walk: MergeWalk = { repository, directories: [], isContested: false };
+  const walk: MergeWalk = {
+    repository,
+    directories: [],
+    contested: [],
+    isDryRun: options.isDryRun ?? false,
+  };
   const tree = await mergeLevel(walk, "", triple);
-  return walk.isContested ? { state: "contested", directories: walk.directories } : { state: "clean", tree };
+  if (walk.contested.length === 0) return { state: "clean", tree };
+  return { state: "contested", directories: walk.directories, paths: walk.contested };
 }

@@ -6,6 +6,12 @@ import { splitNul } from "./run-git.ts";
 
 /** Where every attempt's commit is kept: followed by the attempt's id. */
 export const ATTEMPT_REF_PREFIX = "refs/canopy/attempts/";
+/** Where the last of an agent's own commits is kept: followed by the attempt's id. */
+export const COMMITS_REF_PREFIX = "refs/canopy/commits/";
+/** Where failed candidates are kept: followed by the change's id and a number. */
+export const FAILED_REF_PREFIX = "refs/canopy/failed/";
+/** Where checkpoints of live sessions are kept. */
+export const CHECKPOINT_REF_PREFIX = "refs/canopy/checkpoints/";
 /** Where base commits in use are kept alive: followed by the commit's id. */
 export const BASE_REF_PREFIX = "refs/canopy/bases/";
 

@@ -84,7 +84,7 @@ export class Repository implements AsyncDisposable {
     return tree;
   }
 
-  /** Tree and parents of the commit with this id. Throws `git.failed` when there is none. */
+  /** Tree, parents and date of the commit with this id. Throws `git.failed` when there is none. */
   async readCommit(objectId: string): Promise<CommitHeader> {
     const cached = this.#commits.get(objectId);
     if (cached !== undefined) return cached;

@@ -70,7 +70,10 @@ function formatSignature(signature: Signature): string {
  * Writes a commit object in this process and answers its id. Moves no ref, runs no hook, signs nothing. The message
  * goes through `formatCommitMessage`. Throws `git.failed` for a malformed id; see `Repository.writeObject` for the rest.
  */
-export async function writeCommit(repository: Repository, input: CommitInput): Promise<string> {
+export async function writeCommit(
+  repository: Pick<Repository, "writeObject">,
+  input: CommitInput,
+): Promise<string> {
   for (const id of [input.tree, ...input.parents]) {
     if (!isObjectId(id)) throw new CanopyError("git.failed", `not an object id: ${JSON.stringify(id)}`);
   }

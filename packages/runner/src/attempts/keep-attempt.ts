@@ -1,6 +1,6 @@
 import type { AttemptJob, Capture as KeptCapture, ProjectConfig } from "@canopy/protocol";
 import type { Capture, Person, Repository } from "@canopy/git";
-import { ATTEMPT_REF_PREFIX, updateRefs, writeCommit } from "@canopy/git";
+import { ATTEMPT_REF_PREFIX, COMMITS_REF_PREFIX, updateRefs, writeCommit } from "@canopy/git";
 import { agentLabel } from "../landing/agent-label.ts";
 import { commitPeople } from "../landing/commit-identity.ts";
 
@@ -33,7 +33,8 @@ function composeMessage(title: string, capture: Capture): string {
 
 /**
  * Keeps what an attempt did as one commit on its base under `refs/canopy/attempts/ID`, whatever becomes of the attempt.
- * Null when nothing had changed. Doing it again for the same attempt moves the ref to the newer work.
+ * The agent's own commits, if it made any, are kept under `refs/canopy/commits/ID`. Null when nothing had changed. Doing
+ * it again for the same attempt moves the refs to the newer work.
  */
 export async function keepAttempt(options: KeepOptions): Promise<KeptCapture | null> {
   const { repository, label, baseCommit, capture } = options;
@@ -63,6 +64,10 @@ export async function keepAttempt(options: KeepOptions): Promise<KeptCapture | n
     ],
   });
   const ref = `${ATTEMPT_REF_PREFIX}${label.attemptId}`;
-  await updateRefs(repository, [{ ref, newCommit: commit }]);
+  const own =
+    capture.agentHead === null || capture.agentCommits.length === 0
+      ? []
+      : [{ ref: `${COMMITS_REF_PREFIX}${label.attemptId}`, newCommit: capture.agentHead }];
+  await updateRefs(repository, [{ ref, newCommit: commit }, ...own]);
   return { ref, commit, tree: capture.tree, filesChanged: capture.changed.length };
 }
