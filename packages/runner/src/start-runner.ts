@@ -6,8 +6,8 @@ import type { ClaimOutcome } from "./task-sources/task-source.ts";
 import { BaseKeeper } from "./attempts/base-keeper.ts";
 import type { CancelReason } from "./attempts/run-attempt.ts";
 import { runAttempt } from "./attempts/run-attempt.ts";
-import type { Lease } from "./landing/land-changes.ts";
-import { landChanges, verifyLanding } from "./landing/land-changes.ts";
+import type { Lease } from "./landing/queue-context.ts";
+import { runQueueJob } from "./landing/run-queue-job.ts";
 import type { RunnerLog } from "./runner-log.ts";
 
 const HEARTBEAT_MS = 15_000;
@@ -116,7 +116,7 @@ class JobRunner implements Runner {
       this.#leaseAgain = false;
       this.#leaseCount += 1;
       const outcome = await source.submit(
-        { type: "job.lease", runnerId, kinds: ["attempt", "land", "verify-landing"], limit: LEASE_LIMIT },
+        { type: "job.lease", runnerId, kinds: ["attempt", "build", "validate", "move", "regenerate"], limit: LEASE_LIMIT },
         `lease:${runnerId}:${this.#leaseCount}`,
       );
       if (outcome.type === "rejection") {
@@ -143,7 +143,8 @@ class JobRunner implements Runner {
   async #carryOut({ job, payload }: LeasedJob, signal: AbortSignal): Promise<void> {
     const lease: Lease & { readonly jobId: JobId } = { jobId: job.jobId, fence: job.fence };
     const person = await this.#options.readPerson();
-    const checkout = (payload.kind === "verify-landing" ? null : payload.checkout) ?? this.#options.checkout;
+    const named = payload.kind === "validate" ? payload.trial.checkout : payload.checkout;
+    const checkout = named ?? this.#options.checkout;
     const options = { ...this.#options, checkout };
     const config = await this.#readConfigFor(lease, checkout, payload.kind === "attempt");
     if (config === null) return;
@@ -152,8 +153,7 @@ class JobRunner implements Runner {
       return;
     }
     const context = { ...options, config, person, signal };
-    if (payload.kind === "land") await landChanges(context, lease, payload);
-    else await verifyLanding(context, lease, payload);
+    await runQueueJob(context, lease, payload);
   }
 
   /** A configuration that broke during a run fails the attempt with the reason; landing goes on when it is mended. */
@@ -177,6 +177,7 @@ class JobRunner implements Runner {
           costUsd: null,
         };
         const result = {
+          lost: [],
           outcome: "failed" as const,
           baseCommit: null,
           capture: null,
@@ -190,7 +191,7 @@ class JobRunner implements Runner {
         );
       } else {
         await source.submit(
-          { type: "landing.fail", ...lease, reason: message, retry: true },
+          { type: "job.fail", ...lease, reason: message, how: "retry" },
           `fail:${lease.jobId}:${lease.fence}`,
         );
       }
