@@ -25,6 +25,10 @@ export interface ConflictedFile {
   readonly path: string;
   readonly kind: ConflictKind;
   readonly stages: readonly ConflictStage[];
+  /** Other paths of the same conflict: where it was renamed from or to, the folder in its way, its other half. */
+  readonly relatedPaths?: readonly string[];
+  /** The path that it was renamed from on one side, where git tells. */
+  readonly renamedFrom?: string;
 }
 
 /** The outcome of a merge. A conflicted one carries the tree with conflict markers, for whoever resolves it. */
@@ -49,6 +53,7 @@ const KIND_BY_TYPE: Readonly<Record<string, ConflictKind>> = {
   "CONFLICT (binary)": "binary",
   "CONFLICT (file/directory)": "file/directory",
   "CONFLICT (distinct modes)": "mode",
+  "CONFLICT (distinct types)": "mode",
   "CONFLICT (modify/delete)": "modify/delete",
   "CONFLICT (rename/delete)": "rename/delete",
   "CONFLICT (rename/rename)": "rename/rename",
@@ -78,6 +83,29 @@ function kindOf(path: string, stages: readonly ConflictStage[], messages: readon
   return stages.some((stage) => stage.stage === 1) ? "content" : "add/add";
 }
 
+/** The paths of a message, in the order of git's sources. */
+function renamedFrom(path: string, { type, paths }: Message): string | undefined {
+  const [first, second, third] = paths;
+  // "rename/delete": new, old. "rename/rename" of one file: old, ours, theirs.
+  if (type === "CONFLICT (rename/delete)" && path === first) return second;
+  if (type === "CONFLICT (rename/rename)" && (path === second || path === third)) return first;
+  return undefined;
+}
+
+type Relations = Pick<ConflictedFile, "relatedPaths" | "renamedFrom">;
+
+function relationsOf(path: string, messages: readonly Message[]): Relations {
+  const own = messages.filter(
+    (message) => message.type.startsWith("CONFLICT") && message.paths.includes(path),
+  );
+  const related = [...new Set(own.flatMap((message) => message.paths))].filter((other) => other !== path);
+  const from = own.map((message) => renamedFrom(path, message)).find((found) => found !== undefined);
+  return {
+    ...(related.length === 0 ? {} : { relatedPaths: related }),
+    ...(from === undefined ? {} : { renamedFrom: from }),
+  };
+}
+
 function parseStages(fields: readonly string[]): Map<string, ConflictStage[]> {
   const byPath = new Map<string, ConflictStage[]>();
   for (const field of fields) {
@@ -101,7 +129,9 @@ export function parseMergeTreeOutput(output: Buffer, isClean: boolean): MergeRes
   return {
     state: "conflicted",
     tree,
-    files: [...stages].map(([path, list]) => ({ path, kind: kindOf(path, list, messages), stages: list })),
+    files: [...stages].map(([path, list]) =>
+      Object.assign({ path, kind: kindOf(path, list, messages), stages: list }, relationsOf(path, messages)),
+    ),
     messages: messages
       .filter((message) => message.type.startsWith("CONFLICT"))
       .map((message) => message.text),
