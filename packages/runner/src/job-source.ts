@@ -1,4 +1,4 @@
-import type { Activity, Json, LiveDelta, ProjectCommandInput, Rejection, Validation } from "@canopy/protocol";
+import type { Activity, Json, LiveDelta, ProjectCommandInput, Rejection } from "@canopy/protocol";
 
 /** What a room answered. */
 export type SubmitOutcome = { readonly type: "accepted"; readonly result: Json } | Rejection;
@@ -13,8 +13,6 @@ export type FeatureCommandInput = { readonly type: string } & Readonly<Record<st
 export interface JobSource {
   submit(command: ProjectCommandInput, key: string): Promise<SubmitOutcome>;
   submitToFeature(featureId: string, command: FeatureCommandInput, key: string): Promise<SubmitOutcome>;
-  /** The validation of a tree by a set of commands, or null when it was never done. */
-  findValidation(tree: string, commandsHash: string): Promise<Validation | null>;
   /** Live only; may be lost. */
   publishDelta(featureId: string, delta: LiveDelta): void;
   /** Live only; may be lost. */

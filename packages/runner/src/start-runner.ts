@@ -116,7 +116,12 @@ class JobRunner implements Runner {
       this.#leaseAgain = false;
       this.#leaseCount += 1;
       const outcome = await source.submit(
-        { type: "job.lease", runnerId, kinds: ["attempt", "build", "validate", "move", "regenerate"], limit: LEASE_LIMIT },
+        {
+          type: "job.lease",
+          runnerId,
+          kinds: ["attempt", "build", "validate", "move", "regenerate"],
+          limit: LEASE_LIMIT,
+        },
         `lease:${runnerId}:${this.#leaseCount}`,
       );
       if (outcome.type === "rejection") {

@@ -2,7 +2,19 @@ export { hostRoom, openTestHost } from "./open-test-host.ts";
 export type { TestHost } from "./open-test-host.ts";
 export { TEST_EPOCH_MS, TEST_PERSON, openTestRoom } from "./open-test-room.ts";
 export type { TestRoom } from "./open-test-room.ts";
-export { TEST_RUNNER, attemptResult, failedResult, openProjectDriver } from "./project-driver.ts";
+export {
+  TEST_RUNNER,
+  attemptResult,
+  buildOutcomes,
+  failedResult,
+  moveAll,
+  openProjectDriver,
+  stackBuild,
+} from "./project-driver.ts";
+export { QueueSimulation } from "./queue-simulation.ts";
+export { FakeRepository } from "./fake-repository.ts";
+export type { FakeCommit } from "./fake-repository.ts";
+export { testBudget, testQueuePolicy } from "./test-queue-policy.ts";
 export type { ProjectDriver } from "./project-driver.ts";
 export { listAcpFixtures, readAcpFixture } from "./acp-fixtures.ts";
 export type { AcpFixtureLine } from "./acp-fixtures.ts";

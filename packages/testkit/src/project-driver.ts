@@ -1,10 +1,15 @@
 import type {
   Attempt,
+  BuildJob,
+  BuildOutcome,
+  Candidate,
   Change,
+  ChangeId,
   Json,
   LeasedJob,
   ProjectCommand,
   ProjectEvent,
+  QueuePolicy,
   Run,
   Task,
 } from "@canopy/protocol";
@@ -12,6 +17,7 @@ import { ZERO_USAGE } from "@canopy/protocol";
 import { projectRoom, selectAttempt, selectChanges, selectRun, selectTask } from "@canopy/core";
 import type { TestRoom } from "./open-test-room.ts";
 import { openTestRoom } from "./open-test-room.ts";
+import { testQueuePolicy } from "./test-queue-policy.ts";
 
 /** A project room with short-hands for what people and runners do to it. */
 export interface ProjectDriver extends TestRoom<ProjectCommand, ProjectEvent> {
@@ -88,33 +94,71 @@ export function openProjectDriver(seed = 1): ProjectDriver {
   });
 }
 
+function builtCandidate(changeId: ChangeId): Candidate {
+  const commit = `landed-${changeId}`;
+  const tree = `tree-${changeId}`;
+  return { changeId, commit, tree, key: tree, isEmpty: false, rung: "three-way", detail: "", paths: [] };
+}
+
+/** Answers a build job: every change merges but those whose task's title is in `conflicts`. */
+export function buildOutcomes(job: BuildJob, conflicts: readonly string[] = []): BuildOutcome[] {
+  return job.items.map(({ changeId, title }): BuildOutcome =>
+    conflicts.includes(title)
+      ? {
+          state: "conflicted",
+          changeId,
+          conflicts: [{ path: "a.txt", kind: "content" }],
+          message: "content",
+          canRegenerate: false,
+        }
+      : { state: "built", candidate: builtCandidate(changeId) },
+  );
+}
+
+/** What a runner reports of a build job whose branch is at `tip`. */
+export function stackBuild(
+  leased: LeasedJob,
+  outcomes: readonly BuildOutcome[],
+  policy: QueuePolicy = testQueuePolicy(),
+): Record<string, Json> {
+  const { job, payload } = leased;
+  if (payload.kind !== "build") throw new Error(`a ${payload.kind} job builds nothing`);
+  const tip = payload.tip ?? "tip";
+  return {
+    type: "stack.build",
+    jobId: job.jobId,
+    fence: job.fence,
+    onto: payload.onto,
+    isStale: false,
+    refCommit: tip,
+    tip,
+    tipTree: `tree-${tip}`,
+    tipKey: `tree-${tip}`,
+    policy: policy as unknown as Json,
+    outcomes: outcomes as unknown as Json,
+  };
+}
+
+/** Moves the branch for every landing that was intended. Returns the landed change ids. */
+export function moveAll(driver: ProjectDriver, landed = true): string[] {
+  const moved: string[] = [];
+  for (const { job, payload } of driver.lease(["move"])) {
+    if (payload.kind !== "move") continue;
+    const { landingId, items } = payload.landing;
+    driver.accept({ type: "landing.finish", jobId: job.jobId, fence: job.fence, landingId, landed });
+    if (landed) moved.push(...items.map((item) => item.changeId));
+  }
+  return moved;
+}
+
 function landAll(driver: ProjectDriver, conflicts: readonly string[]): string[] {
   const landed: string[] = [];
-  for (const { job, payload } of driver.lease(["land"])) {
-    if (payload.kind !== "land") continue;
-    const outcomes = payload.items.map((item) =>
-      conflicts.includes(item.title)
-        ? {
-            changeId: item.changeId,
-            state: "conflicted",
-            conflicts: [{ path: "a.txt", kind: "content" }],
-            message: "content",
-          }
-        : { changeId: item.changeId, state: "merged", commit: `landed-${item.changeId}` },
-    );
-    const lease = { jobId: job.jobId, fence: job.fence };
-    const intended = driver.accept({
-      type: "landing.intend",
-      ...lease,
-      oldCommit: "old",
-      newCommit: "new",
-      outcomes,
-    });
-    if (intended["landingId"] === null) continue;
-    driver.accept({ type: "landing.finish", ...lease, landingId: intended["landingId"] ?? "", landed: true });
-    landed.push(
-      ...payload.items.filter((item) => !conflicts.includes(item.title)).map((item) => item.changeId),
-    );
+  for (let jobs = driver.lease(["build"]); jobs.length > 0; jobs = driver.lease(["build"])) {
+    for (const leased of jobs) {
+      if (leased.payload.kind === "build")
+        driver.accept(stackBuild(leased, buildOutcomes(leased.payload, conflicts)));
+    }
+    landed.push(...moveAll(driver));
   }
   return landed;
 }

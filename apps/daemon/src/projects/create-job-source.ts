@@ -1,12 +1,6 @@
 import type { EventEnvelope, Job, ProjectCommandInput } from "@canopy/protocol";
 import { SYSTEM_ACTOR } from "@canopy/protocol";
-import {
-  featureRoomAddress,
-  openSessionKey,
-  projectRoomAddress,
-  selectSession,
-  selectValidation,
-} from "@canopy/core";
+import { featureRoomAddress, openSessionKey, projectRoomAddress, selectSession } from "@canopy/core";
 import type { FeatureCommandInput, JobSource, SubmitOutcome } from "@canopy/runner";
 import type { NodeRoomHost } from "../rooms/open-room-host.ts";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
@@ -45,8 +39,6 @@ export function createJobSource(host: NodeRoomHost, projectId: string): JobSourc
         toOutcome(feature(featureId).submit({ key, actor: SYSTEM_ACTOR, command })),
       );
     },
-    findValidation: async (tree, commandsHash) =>
-      await Promise.resolve(room().read((sql) => selectValidation(sql, tree, commandsHash)) ?? null),
     publishDelta: (featureId, delta) => {
       const message = { type: "live", delta } as const;
       feature(featureId).publishLive(message);

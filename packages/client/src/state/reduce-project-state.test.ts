@@ -14,6 +14,7 @@ const EMPTY: ProjectState = {
   attempts: [],
   changes: [],
   sessions: [],
+  overlaps: [],
 };
 
 test.each([1, 2, 3, 4, 5, 6, 7, 8])(

@@ -2,6 +2,7 @@ import type {
   Attempt,
   Dependency,
   Hold,
+  Overlap,
   ProjectEvent,
   ProjectState,
   Run,
@@ -20,6 +21,11 @@ const byNewest: Order<Run> = (left, right) =>
   right.startedAtMs - left.startedAtMs || compareText(right.runId, left.runId);
 const byAttemptId: Order<Attempt> = (left, right) => compareText(left.attemptId, right.attemptId);
 const bySessionId: Order<Session> = (left, right) => compareText(left.sessionId, right.sessionId);
+
+/** By session; a session's own stay in the order in which they were told. */
+function sortOverlaps(overlaps: readonly Overlap[]): Overlap[] {
+  return overlaps.toSorted((left, right) => compareText(left.attemptId, right.attemptId));
+}
 
 function isSameDependency(left: Dependency, right: Dependency): boolean {
   return left.taskId === right.taskId && left.dependsOnId === right.dependsOnId;
@@ -61,8 +67,16 @@ function reduceRun(state: ProjectState, event: Extract<ProjectEvent, { run: Run 
 export function reduceProjectState(state: ProjectState, event: ProjectEvent): ProjectState {
   if ("task" in event) return { ...state, tasks: upsertSorted(state.tasks, event.task, byNumber) };
   if ("run" in event) return reduceRun(state, event);
-  if ("attempt" in event)
-    return { ...state, attempts: upsertSorted(state.attempts, event.attempt, byAttemptId) };
+  if ("attempt" in event) {
+    const attempts = upsertSorted(state.attempts, event.attempt, byAttemptId);
+    if (event.type !== "attempt.ended") return { ...state, attempts };
+    const overlaps = state.overlaps.filter((overlap) => overlap.attemptId !== event.attempt.attemptId);
+    return { ...state, attempts, overlaps };
+  }
+  if (event.type === "radar.changed") {
+    const others = state.overlaps.filter((overlap) => overlap.attemptId !== event.attemptId);
+    return { ...state, overlaps: sortOverlaps([...others, ...event.overlaps]) };
+  }
   if ("session" in event)
     return { ...state, sessions: upsertSorted(state.sessions, event.session, bySessionId) };
   if ("change" in event) {

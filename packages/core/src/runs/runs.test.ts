@@ -106,7 +106,7 @@ test("[RN5] a slot is free before its change has landed", () => {
   driver.addTask("two");
   driver.startRun({ concurrency: 1 });
   driver.finish(driver.lease()[0]!);
-  expect(driver.changes().map((change) => change.state)).toEqual(["landing"]);
+  expect(driver.changes().map((change) => change.state)).toEqual(["building"]);
   expect(activeTitles(driver)).toEqual(["two"]);
 });
 

@@ -2,11 +2,15 @@ import type { Capture, Repository } from "@canopy/git";
 import { captureTree, captureUpper } from "@canopy/git";
 import type { Workspace } from "@canopy/workspace";
 
-/** Captures everything that was done in a workspace, committed or not. Its processes must have ended. */
-export async function captureWorkspace(repository: Repository, workspace: Workspace): Promise<Capture> {
+/** Captures everything that was done in a workspace, committed or not, but for some paths. Its processes must have ended. */
+export async function captureWorkspace(
+  repository: Repository,
+  workspace: Workspace,
+  leaveOut: readonly string[] = [],
+): Promise<Capture> {
   const shared = {
     baseCommit: workspace.commit,
-    excludePaths: workspace.brought.map((brought) => brought.path),
+    excludePaths: [...workspace.brought.map((brought) => brought.path), ...leaveOut],
     agentGitDirectory: workspace.agentGitDirectory,
   };
   if (workspace.upperDirectory === null) {

@@ -21,6 +21,8 @@ export interface KeepOptions {
   readonly person: Person | null;
   readonly policy: ProjectConfig["commits"];
   readonly nowMs: number;
+  /** What the commit says before its trailers; left out: the title and what the agent's own commits said. */
+  readonly text?: string;
 }
 
 /** The task's title, then what the agent's own commits said. */
@@ -54,7 +56,7 @@ export async function keepAttempt(options: KeepOptions): Promise<KeptCapture | n
     parents: [baseCommit],
     author: people.author,
     committer: people.committer,
-    message: composeMessage(label.title, capture),
+    message: options.text ?? composeMessage(label.title, capture),
     trailers: [
       { key: "Task", value: label.taskId },
       { key: "Agent", value: label.model === null ? agent : `${agent}/${label.model}` },
@@ -69,5 +71,5 @@ export async function keepAttempt(options: KeepOptions): Promise<KeptCapture | n
       ? []
       : [{ ref: `${COMMITS_REF_PREFIX}${label.attemptId}`, newCommit: capture.agentHead }];
   await updateRefs(repository, [{ ref, newCommit: commit }, ...own]);
-  return { ref, commit, tree: capture.tree, filesChanged: capture.changed.length };
+  return { ref, commit, tree: capture.tree, filesChanged: capture.changed.length, scopes: null };
 }

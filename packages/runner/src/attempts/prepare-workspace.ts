@@ -16,6 +16,8 @@ export interface WorkspacePlan {
   readonly checkout: string;
   readonly config: ProjectConfig["workspace"];
   readonly job: AttemptJob;
+  /** The commit to start from; left out: the integration branch's tip. */
+  readonly start?: string;
   readonly signal: AbortSignal;
 }
 
@@ -58,7 +60,7 @@ async function readBase(repository: Repository, job: AttemptJob): Promise<string
  * agent's view never changes under it. Throws `workspace.failed`, `disk.full`, `cancelled`.
  */
 export async function prepareWorkspace(plan: WorkspacePlan): Promise<PreparedWorkspace> {
-  const commit = await readBase(plan.repository, plan.job);
+  const commit = plan.start ?? (await readBase(plan.repository, plan.job));
   const release = await plan.bases.keep(commit);
   try {
     return { workspace: await createWorkspaceAt(plan, commit), release };

@@ -19,6 +19,8 @@ export interface AgentRun {
   readonly job: AttemptJob;
   /** Variables of the user's environment that the agent may see, by name. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What the agent is asked. */
+  readonly prompt: string;
   readonly signal: AbortSignal;
   readonly now: () => number;
 }
@@ -78,7 +80,7 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
       description: job.description,
       sessionId: job.sessionId,
       workspace: workspace.path,
-      labels: job.labels,
+      labels: job.ladder === null ? job.labels : [...job.labels, `canopy-${job.ladder.rung}`],
       attemptNumber: job.attemptNumber,
     },
     signal: run.signal,
@@ -92,7 +94,7 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
   let result: TurnResult = { reason: "failed", usage: ZERO_USAGE, error: null, lastMessage: "" };
   try {
     if (run.signal.aborted) cancel();
-    result = await session.prompt(job.prompt);
+    result = await session.prompt(run.prompt);
   } finally {
     run.signal.removeEventListener("abort", cancel);
     await session.close();
@@ -110,7 +112,7 @@ async function startTranscript(run: AgentRun, session: AgentSession): Promise<Tr
       featureId: GENERAL_FEATURE,
       sessionId: run.job.sessionId,
       author: run.job.askedBy,
-      prompt: run.job.prompt,
+      prompt: run.prompt,
     });
   } catch (error) {
     await session.close();

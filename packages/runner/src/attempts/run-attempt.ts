@@ -1,16 +1,20 @@
-import type { AttemptJob, AttemptResult, Capture, Failure, ProjectConfig } from "@canopy/protocol";
+import type { AttemptJob, AttemptResult, Failure, ProjectConfig } from "@canopy/protocol";
 import { ZERO_USAGE } from "@canopy/protocol";
 import { resolveAgent } from "@canopy/agents";
-import type { Person, Repository } from "@canopy/git";
+import type { MergeEngine, Person, Repository } from "@canopy/git";
 import type { Workspace, WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
 import type { ClaimOutcome } from "../task-sources/task-source.ts";
-import type { Lease } from "../landing/land-changes.ts";
+import type { Lease } from "../landing/queue-context.ts";
 import type { RunnerLog } from "../runner-log.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
+import type { LadderWork } from "./keep-ladder-work.ts";
+import { keepLadderWork } from "./keep-ladder-work.ts";
+import type { LadderPlan } from "./ladder-plan.ts";
+import { LADDER_FOLDERS, layOutFiles, planLadder } from "./ladder-plan.ts";
 import type { PreparedWorkspace } from "./prepare-workspace.ts";
 import { prepareWorkspace } from "./prepare-workspace.ts";
 import type { AgentOutcome } from "./run-agent.ts";
@@ -20,6 +24,7 @@ import { runAgent } from "./run-agent.ts";
 export interface AttemptContext {
   readonly source: JobSource;
   readonly repository: Repository;
+  readonly engine: MergeEngine;
   readonly workspaces: WorkspaceStore;
   readonly bases: BaseKeeper;
   readonly project: { readonly projectId: string; readonly name: string };
@@ -109,6 +114,8 @@ export async function runAttempt(
 /** What came of the work itself, before what was left in the workspace is looked at. */
 interface Work {
   readonly prepared: PreparedWorkspace | null;
+  /** For work on a stuck change. */
+  readonly plan: LadderPlan | null;
   readonly outcome: AgentOutcome | null;
   readonly failure: Failure | null;
 }
@@ -120,10 +127,20 @@ async function work(
   signal: AbortSignal,
 ): Promise<Work> {
   let prepared: PreparedWorkspace | null = null;
+  let plan: LadderPlan | null = null;
   try {
     const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
-    await requireClaim(context, job);
-    prepared = await prepareWorkspace({ ...context, config: context.config.workspace, job, signal });
+    if (job.ladder === null) await requireClaim(context, job);
+    else plan = await planLadder(context, job, job.ladder);
+    const start = plan === null ? {} : { start: plan.start };
+    prepared = await prepareWorkspace({
+      ...context,
+      config: context.config.workspace,
+      job,
+      ...start,
+      signal,
+    });
+    if (plan !== null) await layOutFiles(prepared.workspace, plan.files);
     const { workspace } = prepared;
     await context.source.submit(
       {
@@ -135,11 +152,12 @@ async function work(
       `start:${lease.jobId}:${lease.fence}`,
     );
     const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
-    const outcome = await runAgent({ ...context, agent, workspace, job, environment, signal });
-    return { prepared, outcome, failure: null };
+    const prompt = plan?.prompt ?? job.prompt;
+    const outcome = await runAgent({ ...context, agent, workspace, job, prompt, environment, signal });
+    return { prepared, plan, outcome, failure: null };
   } catch (error) {
     const failure = error instanceof TakenElsewhereError ? error.failure : failureOfException(error);
-    return { prepared, outcome: null, failure };
+    return { prepared, plan, outcome: null, failure };
   }
 }
 
@@ -153,11 +171,12 @@ async function carryOut(
   const done = await work(context, lease, job, AbortSignal.any([signal, timeout]));
   const early = judgeAbort(signal, timeout, job.timeoutMs);
   const workspace = done.prepared?.workspace ?? null;
-  const { kept, failure } = await keepWork(context, workspace, job);
+  const { kept, failure, lost } = await keepWork(context, workspace, job, done.plan);
   await done.prepared?.release();
   return {
     ...(early ?? judgeWork(done, failure, kept !== null)),
-    baseCommit: workspace?.commit ?? null,
+    lost: [...lost],
+    baseCommit: done.plan?.parent ?? workspace?.commit ?? null,
     capture: kept,
     summary: done.outcome?.summary ?? "",
     usage: done.outcome?.usage ?? ZERO_USAGE,
@@ -195,11 +214,18 @@ async function keepWork(
   context: AttemptContext,
   workspace: Workspace | null,
   job: AttemptJob,
-): Promise<{ readonly kept: Capture | null; readonly failure: Failure | null }> {
-  if (workspace === null) return { kept: null, failure: null };
+  plan: LadderPlan | null,
+): Promise<LadderWork> {
+  if (workspace === null) return { kept: null, failure: null, lost: [] };
   try {
     await workspace.stopProcesses();
-    const capture = await captureWorkspace(context.repository, workspace);
+    const leaveOut = plan === null ? [] : LADDER_FOLDERS;
+    const capture = await captureWorkspace(context.repository, workspace, leaveOut);
+    if (plan !== null && job.ladder !== null) {
+      const work = await keepLadderWork(context, job, { ladder: job.ladder, plan, capture });
+      await workspace.dispose();
+      return work;
+    }
     const kept = await keepAttempt({
       repository: context.repository,
       label: job,
@@ -210,13 +236,13 @@ async function keepWork(
       nowMs: context.now(),
     });
     await workspace.dispose();
-    return { kept, failure: null };
+    return { kept, failure: null, lost: [] };
   } catch (error) {
     context.log.error(
       { attemptId: job.attemptId, error },
       "an attempt's work could not be captured; its workspace is kept",
     );
     await workspace.keep().catch(() => undefined);
-    return { kept: null, failure: failureOfException(error) };
+    return { kept: null, failure: failureOfException(error), lost: [] };
   }
 }

@@ -51,7 +51,14 @@ async function toStackedChange(context: QueueContext, item: LandItem): Promise<S
   const message = await readMessage(repository, item.commit);
   const commits =
     strategy === "keep" ? await readAgentCommits(repository, item.attemptId, item.baseCommit) : [];
-  return { change: item.commit, author: people.author, committer: people.committer, message, strategy, commits };
+  return {
+    change: item.commit,
+    author: people.author,
+    committer: people.committer,
+    message,
+    strategy,
+    commits,
+  };
 }
 
 /**
@@ -80,7 +87,7 @@ interface Build {
 }
 
 async function buildOne(build: Build, item: LandItem): Promise<BuildOutcome> {
-  const { context, tip, top } = build;
+  const { context, top } = build;
   const { engine, repository, signal } = context;
   const { changeId } = item;
   const stack = await engine.buildStack(top.commit, [await toStackedChange(context, item)], signal);
