@@ -52,3 +52,7 @@ export type { ChoiceResult, ConflictChoice, TakenSide } from "./apply-choices.ts
 export { findConflictMarkers } from "./find-conflict-markers.ts";
 export { writeConflictCommit } from "./write-conflict-commit.ts";
 export type { ConflictCommitInput } from "./write-conflict-commit.ts";
+export { scopesOf } from "./scopes.ts";
+export type { ScopeRule } from "./scopes.ts";
+export { restrictTree } from "./restrict-tree.ts";
+export { readWorkspacePackages } from "./read-workspace-packages.ts";
