@@ -187,6 +187,20 @@ test("what a plain three-way merge gives is never lost: a line that both added a
   expect(lost?.lines).toEqual(["same"]);
 });
 
+test("the merge that explains a difference is made with the tip's attributes", async () => {
+  await using fixture = await createTemporaryRepository();
+  const lines = (first: string[], twentieth: string[]): string =>
+    text([...first, ...LINES.slice(0, 10), "same", ...LINES.slice(10, 20), ...twentieth, ...LINES.slice(21)]);
+  const attributes = { ".gitattributes": "a merge=union\n" };
+  const sides = {
+    base: { ...attributes, a: text(["same", ...LINES]) },
+    tip: { ...attributes, a: lines(["same"], ["theirs"]) },
+    change: { ...attributes, a: lines([], ["mine"]) },
+    candidate: { ...attributes, a: lines([], ["theirs", "mine"]) },
+  };
+  expect(await lostOf(fixture, sides)).toEqual([]);
+});
+
 // Few different lines, so that the same line is often added or removed on both sides.
 const WORDS = ["alpha", "beta", "gamma", "delta", "}", ""];
 const editArbitrary = fc.record({

@@ -185,6 +185,7 @@ async function withoutExplained(
   const directories = new Set(lost.map(({ path }) => bytePathOf(path.slice(0, path.lastIndexOf("/") + 1))));
   const { result } = await mergeByGit(repository, {
     ...triangle,
+    tipTree: trees.tip,
     directories: [...directories],
     objectDirectory,
     signal,

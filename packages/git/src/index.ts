@@ -52,3 +52,13 @@ export type { ChoiceResult, ConflictChoice, TakenSide } from "./apply-choices.ts
 export { findConflictMarkers } from "./find-conflict-markers.ts";
 export { writeConflictCommit } from "./write-conflict-commit.ts";
 export type { ConflictCommitInput } from "./write-conflict-commit.ts";
+export { scopesOf } from "./scopes.ts";
+export type { ScopeRule } from "./scopes.ts";
+export { restrictTree } from "./restrict-tree.ts";
+export { readWorkspacePackages } from "./read-workspace-packages.ts";
+export { keepFailed, listFailed } from "./keep-failed.ts";
+export type { FailedCandidate } from "./keep-failed.ts";
+export { exportPatch } from "./export-patch.ts";
+export type { PatchRequest } from "./export-patch.ts";
+export { expireRefs } from "./expire-refs.ts";
+export type { ExpireRequest, ExpiredRef, ExpiryRule } from "./expire-refs.ts";

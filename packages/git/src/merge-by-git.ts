@@ -2,9 +2,11 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { CheckoutSettings } from "./checkout-settings.ts";
+import { readEntry } from "./diff-trees.ts";
 import { displayPath } from "./git-object.ts";
 import { parseMergeTreeOutput } from "./merge-result.ts";
 import type { MergeResult } from "./merge-result.ts";
+import { isRegularFile } from "./read-text-blob.ts";
 import type { Repository } from "./repository.ts";
 import { runGit } from "./run-git.ts";
 import { writeCommit } from "./write-commit.ts";
@@ -13,6 +15,8 @@ import { writeCommit } from "./write-commit.ts";
 export interface GitMergeRequest {
   readonly tip: string;
   readonly change: string;
+  /** The tip's tree, whose `.gitattributes` apply; in the repository even when the tip is not. */
+  readonly tipTree: string;
   /** The directories (bytes as latin1, "" or ending in a slash) whose `.gitattributes` may have a say. */
   readonly directories: readonly string[];
   /** Where new objects go; default: the repository's own object directory. */
@@ -26,20 +30,22 @@ export interface GitMerge {
   readonly drivers: readonly string[];
 }
 
+type AttributesFile = readonly [path: string, content: Buffer];
+
 /** The `.gitattributes` files of a tip that decide how contested files are merged. */
 async function readAttributes(
   repository: Repository,
-  tip: string,
+  tree: string,
   directories: readonly string[],
-): Promise<[path: string, content: Buffer][]> {
-  const found: [path: string, content: Buffer][] = [];
-  for (const directory of new Set(["", ...directories])) {
-    // Names with other bytes than UTF-8 cannot be asked for on a line of text.
-    const path = `${displayPath(directory)}.gitattributes`;
-    const object = await repository.readObject(`${tip}:${path}`);
-    if (object?.kind === "blob") found.push([path, object.content]);
-  }
-  return found;
+): Promise<AttributesFile[]> {
+  const found = await Promise.all(
+    [...new Set(["", ...directories])].map(async (directory): Promise<AttributesFile | null> => {
+      const entry = await readEntry(repository, tree, `${directory}.gitattributes`);
+      const object = isRegularFile(entry) ? await repository.readObject(entry.objectId) : null;
+      return object === null ? null : [displayPath(`${directory}.gitattributes`), object.content];
+    }),
+  );
+  return found.filter((file) => file !== null);
 }
 
 /** A command in front of a driver's own that writes down that it ran. `%` is special in a driver's command line. */
@@ -48,30 +54,61 @@ function recordingCommand(logFile: string, index: number, command: string): stri
   return `echo ${index} >> ${quoted}\n${command}`;
 }
 
-interface MergeSettings {
-  readonly options: readonly string[];
-  /** Names of the person's drivers; the log holds indexes into it. */
-  readonly driverNames: readonly string[];
+function driverName(key: string): string | null {
+  return /^merge\.(.+)\.driver$/s.exec(key)?.[1] ?? null;
 }
 
-/** The person's merge drivers and rename settings, as options of one call. */
-function readMergeSettings(settings: CheckoutSettings, logFile: string): MergeSettings {
-  const driverNames: string[] = [];
-  const options = settings.entries
-    .filter(([key]) => key.startsWith("merge.") && !key.includes("="))
-    .flatMap(([key, value]) => {
-      const name = /^merge\.(.+)\.driver$/s.exec(key)?.[1];
-      if (name === undefined) return ["-c", `${key}=${value}`];
-      driverNames.push(name);
-      return ["-c", `${key}=${recordingCommand(logFile, driverNames.length - 1, value)}`];
-    });
-  return { options, driverNames };
+/** The person's merge drivers and rename settings, as options of one call; drivers write their index to the log. */
+function mergeOptions(settings: CheckoutSettings, logFile: string): string[] {
+  let driverCount = 0;
+  return mergeEntries(settings).flatMap(([key, value]) => {
+    if (driverName(key) === null) return ["-c", `${key}=${value}`];
+    driverCount += 1;
+    return ["-c", `${key}=${recordingCommand(logFile, driverCount - 1, value)}`];
+  });
 }
 
-async function readDriverLog(logFile: string, names: readonly string[]): Promise<string[]> {
+function mergeEntries(settings: CheckoutSettings): (readonly [key: string, value: string])[] {
+  return settings.entries.filter(([key]) => key.startsWith("merge.") && !key.includes("="));
+}
+
+async function readDriverLog(logFile: string, settings: CheckoutSettings): Promise<string[]> {
+  const names = mergeEntries(settings)
+    .map(([key]) => driverName(key))
+    .filter((name) => name !== null);
+  if (names.length === 0) return [];
   const log = await readFile(logFile, "utf8").catch(() => "");
   const used = log.split("\n").filter(Boolean).map(Number);
   return [...new Set(used.map((index) => names[index]).filter((name) => name !== undefined))].sort();
+}
+
+async function runMergeTree(
+  repository: Repository,
+  { tip, change, objectDirectory, signal }: GitMergeRequest,
+  place: { readonly options: readonly string[]; readonly workTree: string | null },
+): Promise<MergeResult> {
+  const args = ["merge-tree", "--write-tree", "-z", "--messages", "--allow-unrelated-histories"];
+  const output = await runGit({
+    args: [...place.options, ...args, tip, change],
+    cwd: place.workTree ?? repository.commonDir,
+    gitDir: repository.commonDir,
+    acceptExitCodes: [0, 1],
+    signal,
+    ...(place.workTree === null ? {} : { workTree: place.workTree }),
+    ...(objectDirectory === undefined ? {} : { objectDirectory }),
+  });
+  return parseMergeTreeOutput(output.stdout, output.exitCode === 0);
+}
+
+/** Lays the attributes out in a folder, which git takes for the work tree. */
+async function layOutAttributes(root: string, attributes: readonly AttributesFile[]): Promise<void> {
+  await mkdir(root);
+  await Promise.all(
+    attributes.map(async ([path, content]) => {
+      await mkdir(dirname(join(root, path)), { recursive: true });
+      await writeFile(join(root, path), content);
+    }),
+  );
 }
 
 /**
@@ -80,33 +117,23 @@ async function readDriverLog(logFile: string, names: readonly string[]): Promise
  * `cancelled`; a conflict is an answer.
  */
 export async function mergeByGit(repository: Repository, request: GitMergeRequest): Promise<GitMerge> {
-  const { tip, change, directories, objectDirectory, signal } = request;
   const settings = await repository.readSettings();
-  const attributes = await readAttributes(repository, tip, directories);
+  const attributes = await readAttributes(repository, request.tipTree, request.directories);
+  if (attributes.length === 0 && settings.attributes === "") {
+    // Without attributes no driver can take part, and nothing has to be laid out.
+    const options = mergeOptions(settings, "/dev/null");
+    return { result: await runMergeTree(repository, request, { options, workTree: null }), drivers: [] };
+  }
   const scratch = await mkdtemp(join(tmpdir(), "canopy-merge-"));
-  const root = join(scratch, "tree");
-  const logFile = join(scratch, "drivers");
-  const attributesFile = join(scratch, "attributes");
   try {
-    await mkdir(root);
+    const [workTree, logFile] = [join(scratch, "tree"), join(scratch, "drivers")];
+    const attributesFile = join(scratch, "attributes");
+    await layOutAttributes(workTree, attributes);
     await writeFile(attributesFile, settings.attributes);
-    for (const [path, content] of attributes) {
-      await mkdir(dirname(join(root, path)), { recursive: true });
-      await writeFile(join(root, path), content);
-    }
-    const { options, driverNames } = readMergeSettings(settings, logFile);
-    const args = ["merge-tree", "--write-tree", "-z", "--messages", "--allow-unrelated-histories"];
-    const output = await runGit({
-      args: ["-c", `core.attributesFile=${attributesFile}`, ...options, ...args, tip, change],
-      cwd: root,
-      gitDir: repository.commonDir,
-      workTree: root,
-      acceptExitCodes: [0, 1],
-      signal,
-      ...(objectDirectory === undefined ? {} : { objectDirectory }),
-    });
-    const drivers = driverNames.length === 0 ? [] : await readDriverLog(logFile, driverNames);
-    return { result: parseMergeTreeOutput(output.stdout, output.exitCode === 0), drivers };
+    const own = ["-c", `core.attributesFile=${attributesFile}`];
+    const options = [...own, ...mergeOptions(settings, logFile)];
+    const result = await runMergeTree(repository, request, { options, workTree });
+    return { result, drivers: await readDriverLog(logFile, settings) };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

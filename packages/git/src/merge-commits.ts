@@ -24,24 +24,26 @@ interface FastMerge {
   /** The directories in which both sides changed something. */
   readonly directories: readonly string[];
   readonly contested: readonly string[];
+  readonly tipTree: string;
 }
 
 async function tryFastMerge(repository: Repository, { tip, change }: MergeRequest): Promise<FastMerge> {
   const base = await findChangeBase(repository, tip, change);
   const ours = (await repository.readCommit(tip)).tree;
-  if (base.state === "contained")
-    return { result: { state: "clean", tree: ours }, directories: [], contested: [] };
-  if (base.state === "unknown") return { result: null, directories: [""], contested: [] };
+  const nothing = { tipTree: ours, directories: [], contested: [] };
+  if (base.state === "contained") return { ...nothing, result: { state: "clean", tree: ours } };
+  if (base.state === "unknown") return { ...nothing, result: null };
   const merged = await mergeTrees(repository, {
     base: (await repository.readCommit(base.base)).tree,
     ours,
     theirs: (await repository.readCommit(change)).tree,
   });
   if (merged.state === "contested") {
-    return { result: null, directories: merged.directories, contested: merged.paths.map(displayPath).sort() };
+    const contested = merged.paths.map(displayPath).sort();
+    return { result: null, tipTree: ours, directories: merged.directories, contested };
   }
   const tree = merged.tree ?? (await repository.writeObject("tree", Buffer.alloc(0)));
-  return { result: { state: "clean", tree }, directories: [], contested: [] };
+  return { ...nothing, result: { state: "clean", tree } };
 }
 
 /** Merges a change into a tip and tells how: tree by tree in this process where that decides, else by git. */
@@ -49,7 +51,7 @@ export async function mergeCommits(repository: Repository, request: MergeRequest
   const fast = await tryFastMerge(repository, request);
   const merged =
     fast.result === null
-      ? await mergeByGit(repository, { ...request, directories: fast.directories })
+      ? await mergeByGit(repository, { ...request, tipTree: fast.tipTree, directories: fast.directories })
       : { result: fast.result, drivers: [] };
   const sides = await Promise.all([
     repository.readCommit(request.tip),

@@ -64,7 +64,8 @@ interface MergeWalk {
   readonly repository: Repository;
   readonly directories: string[];
   readonly contested: string[];
-  readonly isDryRun: boolean;
+  /** Merged trees by id, written in the end: a contested merge needs none of them. */
+  readonly merged: Map<string, Buffer>;
 }
 
 async function mergeEntry(
@@ -102,19 +103,18 @@ async function mergeLevel(walk: MergeWalk, path: string, triple: TreeTriple): Pr
     repository.readTree(triple.ours),
     repository.readTree(triple.theirs),
   ]);
-  const merged: TreeEntry[] = [];
-  for (const name of namesOf(base, ours, theirs)) {
-    const entry = await mergeEntry(walk, path, {
-      base: base.get(name),
-      ours: ours.get(name),
-      theirs: theirs.get(name),
-    });
-    if (entry !== undefined) merged.push(entry);
-  }
+  // Side by side: the reads of neighbouring directories go to git in one go.
+  const entries = await Promise.all(
+    [...namesOf(base, ours, theirs)].map((name) =>
+      mergeEntry(walk, path, { base: base.get(name), ours: ours.get(name), theirs: theirs.get(name) }),
+    ),
+  );
+  const merged = entries.filter((entry) => entry !== undefined);
   if (walk.contested.length > 0 || merged.length === 0) return null;
   const content = encodeTree(merged);
-  if (walk.isDryRun) return hashObject(repository.objectFormat, "tree", content);
-  return await repository.writeObject("tree", content);
+  const objectId = hashObject(repository.objectFormat, "tree", content);
+  walk.merged.set(objectId, content);
+  return objectId;
 }
 
 /**
@@ -129,13 +129,13 @@ export async function mergeTrees(
   if (triple.ours === triple.base) return { state: "clean", tree: triple.theirs };
   if (triple.theirs === triple.base || triple.ours === triple.theirs)
     return { state: "clean", tree: triple.ours };
-  const walk: MergeWalk = {
-    repository,
-    directories: [],
-    contested: [],
-    isDryRun: options.isDryRun ?? false,
-  };
+  const walk: MergeWalk = { repository, directories: [], contested: [], merged: new Map() };
   const tree = await mergeLevel(walk, "", triple);
-  if (walk.contested.length === 0) return { state: "clean", tree };
-  return { state: "contested", directories: walk.directories, paths: walk.contested };
+  if (walk.contested.length > 0) {
+    return { state: "contested", directories: walk.directories.sort(), paths: walk.contested.sort() };
+  }
+  if (options.isDryRun !== true) {
+    await Promise.all([...walk.merged.values()].map((content) => repository.writeObject("tree", content)));
+  }
+  return { state: "clean", tree };
 }

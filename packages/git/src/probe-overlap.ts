@@ -44,6 +44,13 @@ export async function probeOverlap(repository: Repository, request: ProbeRequest
   await using scratch = await createScratchObjects(repository);
   const { left: tip, right: change, signal } = request;
   const { objectDirectory } = scratch;
-  const { result } = await mergeByGit(repository, { tip, change, directories, objectDirectory, signal });
+  const { result } = await mergeByGit(repository, {
+    tip,
+    change,
+    tipTree: (await repository.readCommit(tip)).tree,
+    directories,
+    objectDirectory,
+    signal,
+  });
   return result.state === "clean" ? { state: "clean" } : { state: "conflicted", files: result.files };
 }

@@ -64,7 +64,12 @@ async function mergeStep(
   const fast = await mergeTrees(repository, trees);
   if (fast.state === "clean") return fast.tree ?? (await repository.writeObject("tree", Buffer.alloc(0)));
   const triangle = await writeTriangle(repository, trees);
-  const { result } = await mergeByGit(repository, { ...triangle, directories: fast.directories, signal });
+  const { result } = await mergeByGit(repository, {
+    ...triangle,
+    tipTree: trees.ours,
+    directories: fast.directories,
+    signal,
+  });
   return result.state === "clean" ? result.tree : null;
 }
 
