@@ -77,6 +77,8 @@ export const projectConfigSchema = z.strictObject({
             name: z.string().min(1).max(100),
             command: z.string().min(1),
             timeout: durationSchema.optional(),
+            /** Only for lanes of these scopes; left out: for all. */
+            scopes: z.array(z.string().min(1)).default([]),
             /** A step that is not required may fail. */
             required: z.boolean().default(true),
           }),

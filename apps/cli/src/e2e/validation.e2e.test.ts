@@ -25,7 +25,7 @@ async function createProject(validation: string): Promise<{ readonly cwd: string
   count += 1;
   const cwd = join(home.root, `validated-${count}`);
   const log = join(home.root, `validations-${count}.log`);
-  const config = `[retries.validation]\nlimit = 1\n[validation]\nenabled = true\n${validation.replaceAll("LOG", log)}`;
+  const config = `[retries.validation]\nlimit = 1\n[validation]\nenabled = true\nmax_repair_attempts = 0\n${validation.replaceAll("LOG", log)}`;
   await createTestRepository(cwd, { "parts/start.txt": "1\n", ".canopy/config.toml": config });
   return { cwd, log };
 }

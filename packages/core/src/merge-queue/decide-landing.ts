@@ -186,7 +186,12 @@ export function decideRegenerateChange(
   if (change?.work?.rung !== "regenerate") return accept();
   const { result } = command;
   const step = regenerateStep(context, change, "worked", `made anew: ${result.paths.join(", ")}`);
-  const work = { commit: result.commit, baseCommit: change.work.tip, filesChanged: result.filesChanged };
+  const work = {
+    commit: result.commit,
+    baseCommit: change.work.tip,
+    filesChanged: result.filesChanged,
+    scopes: change.scopes,
+  };
   replaceWork(context, change, work, { ...step, durationMs: result.durationMs });
   return accept();
 }

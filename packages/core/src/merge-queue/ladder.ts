@@ -125,7 +125,7 @@ export function advanceWork(context: Context): void {
 export function replaceWork(
   context: Context,
   change: Change,
-  work: { readonly commit: string; readonly baseCommit: string; readonly filesChanged: number },
+  work: Pick<Change, "commit" | "baseCommit" | "filesChanged" | "scopes">,
   step: LadderStep,
 ): void {
   updateChange(context, change, {
@@ -171,7 +171,8 @@ export function settleLadderAttempt(context: Context, attempt: Attempt, result: 
   });
   const { capture, baseCommit } = result;
   if (result.outcome === "succeeded" && capture !== null && baseCommit !== null) {
-    const work = { commit: capture.commit, baseCommit, filesChanged: capture.filesChanged };
+    const { commit, filesChanged, scopes } = capture;
+    const work = { commit, baseCommit, filesChanged, scopes };
     replaceWork(context, change, work, step("worked", result.summary));
     return;
   }

@@ -1,6 +1,6 @@
 import type { AttemptJob, Capture as KeptCapture, ProjectConfig } from "@canopy/protocol";
-import type { Capture, Person, Repository } from "@canopy/git";
-import { ATTEMPT_REF_PREFIX, COMMITS_REF_PREFIX, updateRefs, writeCommit } from "@canopy/git";
+import type { Capture, Person, Repository, ScopeRule } from "@canopy/git";
+import { ATTEMPT_REF_PREFIX, COMMITS_REF_PREFIX, scopesOf, updateRefs, writeCommit } from "@canopy/git";
 import { agentLabel } from "../landing/agent-label.ts";
 import { commitPeople } from "../landing/commit-identity.ts";
 
@@ -23,6 +23,8 @@ export interface KeepOptions {
   readonly nowMs: number;
   /** What the commit says before its trailers; left out: the title and what the agent's own commits said. */
   readonly text?: string;
+  /** The project's scopes, for the lane that the work lands in. */
+  readonly scopes?: readonly ScopeRule[];
 }
 
 /** The task's title, then what the agent's own commits said. */
@@ -71,5 +73,13 @@ export async function keepAttempt(options: KeepOptions): Promise<KeptCapture | n
       ? []
       : [{ ref: `${COMMITS_REF_PREFIX}${label.attemptId}`, newCommit: capture.agentHead }];
   await updateRefs(repository, [{ ref, newCommit: commit }, ...own]);
-  return { ref, commit, tree: capture.tree, filesChanged: capture.changed.length, scopes: null };
+  const paths = capture.changed.map((change) => change.path);
+  return {
+    ref,
+    commit,
+    tree: capture.tree,
+    filesChanged: capture.changed.length,
+    scopes:
+      options.scopes === undefined || options.scopes.length === 0 ? null : scopesOf(paths, options.scopes),
+  };
 }

@@ -8,6 +8,7 @@ import type {
 import type { Capture, LostLines } from "@canopy/git";
 import { findConflictMarkers, findLostLines } from "@canopy/git";
 import { listBreaches, readMessage } from "../landing/build-stack.ts";
+import { readScopes } from "../landing/read-scopes.ts";
 import type { AttemptContext } from "./run-attempt.ts";
 import { keepAttempt } from "./keep-attempt.ts";
 import type { LadderPlan } from "./ladder-plan.ts";
@@ -47,6 +48,7 @@ export async function keepLadderWork(
     person: context.person,
     policy: context.config.commits,
     nowMs: context.now(),
+    scopes: await readScopes(repository, context.config, plan.parent),
     // The original's words without its trailers: this work has its own.
     text: message.split(/\n\nTask: /)[0]?.trim() ?? job.title,
   });

@@ -6,6 +6,7 @@ import type { Workspace, WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
 import type { ClaimOutcome } from "../task-sources/task-source.ts";
 import type { Lease } from "../landing/queue-context.ts";
+import { readScopes } from "../landing/read-scopes.ts";
 import type { RunnerLog } from "../runner-log.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import { failureOfException } from "./failure-of.ts";
@@ -234,6 +235,7 @@ async function keepWork(
       person: context.person,
       policy: context.config.commits,
       nowMs: context.now(),
+      scopes: await readScopes(context.repository, context.config, workspace.commit),
     });
     await workspace.dispose();
     return { kept, failure: null, lost: [] };

@@ -14,6 +14,7 @@ import {
 import { commitPeople } from "./commit-identity.ts";
 import { createQueuePolicy } from "./create-queue-policy.ts";
 import type { Lease, QueueContext } from "./queue-context.ts";
+import { readScopes, validationKey } from "./read-scopes.ts";
 
 /** Keeps the candidates of a lane alive while they wait: followed by a hash of branch and lane. */
 export const STACK_REF_PREFIX = "refs/canopy/stacks/";
@@ -83,6 +84,7 @@ interface Build {
   readonly context: QueueContext;
   /** The branch as it is; candidates stand on it and on each other. */
   readonly tip: string;
+  readonly keyOf: (tree: string) => Promise<string>;
   top: { commit: string; tree: string };
 }
 
@@ -96,7 +98,7 @@ async function buildOne(build: Build, item: LandItem): Promise<BuildOutcome> {
   if (result.state === "empty") {
     const rung = "identical" as const;
     const detail = "the branch has all of it already";
-    const same = { commit: top.commit, tree: top.tree, key: top.tree };
+    const same = { commit: top.commit, tree: top.tree, key: await build.keyOf(top.tree) };
     return { state: "built", candidate: { changeId, ...same, isEmpty: true, rung, detail, paths: [] } };
   }
   if (result.state === "conflicted") return await judgeConflict(build, item, result);
@@ -122,7 +124,7 @@ async function buildOne(build: Build, item: LandItem): Promise<BuildOutcome> {
       changeId,
       commit,
       tree,
-      key: tree,
+      key: await build.keyOf(tree),
       isEmpty: false,
       rung: evidence.rung,
       detail: describeClean(result),
@@ -176,9 +178,11 @@ export async function buildStack(context: QueueContext, lease: Lease, job: Build
   const isStale = job.onto !== null && !(await isAncestor(repository, tip, job.onto));
   const tipTree = (await repository.readCommit(tip)).tree;
   const onto = job.onto ?? tip;
+  const rules = job.scopes === null ? [] : await readScopes(repository, context.config, tip);
   const build: Build = {
     context,
     tip,
+    keyOf: async (tree) => await validationKey(repository, tree, { scopes: job.scopes, rules }),
     top: { commit: onto, tree: (await repository.readCommit(onto)).tree },
   };
   const outcomes: BuildOutcome[] = [];
@@ -196,8 +200,8 @@ export async function buildStack(context: QueueContext, lease: Lease, job: Build
       refCommit,
       tip,
       tipTree,
-      tipKey: tipTree,
-      policy: createQueuePolicy(context.config),
+      tipKey: await build.keyOf(tipTree),
+      policy: createQueuePolicy(context.config, job.scopes),
       outcomes,
     },
     `build:${lease.jobId}:${lease.fence}`,

@@ -13,8 +13,8 @@ function budget(attempts: number, config: Omit<RungConfig, "attempts">): RungBud
   };
 }
 
-/** What the configuration wants of the queue, as the room needs it to decide. */
-export function createQueuePolicy(config: ProjectConfig): QueuePolicy {
+/** What the configuration wants of the queue, as the room needs it to decide about a lane. */
+export function createQueuePolicy(config: ProjectConfig, scopes: readonly string[] | null): QueuePolicy {
   const { queue, validation } = config;
   const isValidating = validation.enabled && validation.steps.length > 0;
   return {
@@ -22,7 +22,7 @@ export function createQueuePolicy(config: ProjectConfig): QueuePolicy {
     validators: queue.validators,
     windowStart: queue.window,
     windowMax: Math.max(queue.window, queue.max_window),
-    commandsHash: hashCommands(config),
+    commandsHash: hashCommands(config, scopes),
     handBack: budget(queue.hand_back.attempts, queue.hand_back),
     resolver: budget(queue.resolver.attempts, queue.resolver),
     repair: budget(validation.max_repair_attempts, queue.repair),

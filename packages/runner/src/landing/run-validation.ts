@@ -27,13 +27,26 @@ export interface ValidationSubject {
   readonly commit: string;
   readonly tree: string;
   readonly branch: string;
+  /** Scopes of its lane; null for the lane of everything. */
+  readonly scopes: readonly string[] | null;
 }
 
 type Step = ProjectConfig["validation"]["steps"][number];
 
-/** Hash of everything that decides what a validation does, beside the tree. */
-export function hashCommands(config: ProjectConfig): string {
-  const { steps, timeout } = config.validation;
+/** The steps that validate a lane: those of its scopes, and those of no scope. Null is the lane of everything. */
+function stepsOf(config: ProjectConfig, scopes: readonly string[] | null): Step[] {
+  const { enabled, steps } = config.validation;
+  if (!enabled) return [];
+  return steps.filter(
+    (step) =>
+      scopes === null || step.scopes.length === 0 || step.scopes.some((scope) => scopes.includes(scope)),
+  );
+}
+
+/** Hash of everything that decides what a validation of a lane does, beside the tree. */
+export function hashCommands(config: ProjectConfig, scopes: readonly string[] | null): string {
+  const { timeout } = config.validation;
+  const steps = stepsOf(config, scopes);
   const { setup } = config.workspace;
   return createHash("sha256").update(JSON.stringify({ steps, timeout, setup })).digest("hex").slice(0, 32);
 }
@@ -106,7 +119,7 @@ export async function runValidation(
   });
   const steps: ValidationStepResult[] = [];
   let isRed = false;
-  for (const step of config.validation.enabled ? config.validation.steps : []) {
+  for (const step of stepsOf(config, subject.scopes)) {
     if (isRed) {
       steps.push({
         name: step.name,
@@ -125,7 +138,7 @@ export async function runValidation(
   }
   return {
     tree: subject.tree,
-    commandsHash: hashCommands(config),
+    commandsHash: hashCommands(config, subject.scopes),
     commit: subject.commit,
     state: isRed ? "failed" : "passed",
     flaky: false,
