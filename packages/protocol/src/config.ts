@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { failureCauseSchema } from "./run.ts";
+import { sandboxConfigSchema } from "./sandbox-config.ts";
 import { labelSchema, prioritySchema, taskTypeSchema } from "./task.ts";
 
 const DURATION_UNITS: Readonly<Record<string, number>> = {
@@ -91,6 +92,7 @@ export const projectConfigSchema = z.strictObject({
       ports: z.int().min(0).max(100).default(10),
     })
     .prefault({}),
+  sandbox: sandboxConfigSchema.prefault({}),
   validation: z
     .strictObject({
       enabled: z.boolean().default(false),

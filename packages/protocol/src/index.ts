@@ -164,6 +164,8 @@ export { validationSchema, validationStepResultSchema } from "./validation.ts";
 export type { Validation, ValidationStepResult } from "./validation.ts";
 export { agentConfigSchema, durationSchema, parseDurationMs, projectConfigSchema } from "./config.ts";
 export type { AgentConfig, ProjectConfig } from "./config.ts";
+export { parseSizeBytes, sandboxConfigSchema, sizeSchema } from "./sandbox-config.ts";
+export type { SandboxConfig, SandboxRole } from "./sandbox-config.ts";
 export {
   daemonStatusSchema,
   deliverReportSchema,

@@ -19,3 +19,5 @@ export type {
   SandboxSettings,
 } from "./sandbox/sandbox-settings.ts";
 export type { Refusal } from "./sandbox/egress-proxy.ts";
+export { createSandboxSettings } from "./sandbox/create-sandbox-settings.ts";
+export type { SandboxSubject } from "./sandbox/create-sandbox-settings.ts";

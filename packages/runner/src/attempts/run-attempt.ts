@@ -123,7 +123,7 @@ async function work(
   try {
     const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
     await requireClaim(context, job);
-    prepared = await prepareWorkspace({ ...context, config: context.config.workspace, job, signal });
+    prepared = await prepareWorkspace({ ...context, job, signal });
     const { workspace } = prepared;
     await context.source.submit(
       {
