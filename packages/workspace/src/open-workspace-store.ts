@@ -23,7 +23,7 @@ import type { Trash } from "./remove-tree.ts";
 import { runSetup } from "./run-setup.ts";
 import { listAbandoned, listUsedLayers, takeOver } from "./stale-workspaces.ts";
 import type { TakenWorkspace } from "./stale-workspaces.ts";
-import { createWorkspaceEnvironment } from "./workspace-environment.ts";
+import { createWorkspaceEnvironment, openEnvironment } from "./workspace-environment.ts";
 import { layOut, layersDirectory, mountPath } from "./workspace-layout.ts";
 import type { WorkspaceLayout, WorkspaceProject } from "./workspace-layout.ts";
 import { writeMetadata } from "./workspace-metadata.ts";
@@ -114,7 +114,8 @@ class Store implements WorkspaceStore {
     try {
       await makeOwnFolders(layout);
       built = await this.#build(options, layout, metadata);
-      const env = createWorkspaceEnvironment(layout, ports.ports, options.environment);
+      const isolated = createWorkspaceEnvironment(layout, ports.ports, options.environment);
+      const env = options.sandbox?.level === "none" ? openEnvironment(isolated) : isolated;
       const enclosed = await encloseWorkspace({
         built,
         layout,

@@ -38,3 +38,12 @@ export function createWorkspaceEnvironment(
   }
   return { ...environment, ...request.set };
 }
+
+/** The environment at level `none`: all that this process has, its HOME included, beside what is the workspace's own. */
+export function openEnvironment(isolated: Readonly<Record<string, string>>): Record<string, string> {
+  const own = Object.entries(process.env).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value]],
+  );
+  const home = process.env["HOME"];
+  return { ...Object.fromEntries(own), ...isolated, ...(home === undefined ? {} : { HOME: home }) };
+}

@@ -179,6 +179,21 @@ function refuseState(shown: Shown, state: readonly string[], asked: readonly str
   );
 }
 
+/** Hides paths. A folder in which a person named something to be shown is an empty one that holds just that. */
+function planHidden(
+  masks: readonly string[],
+  permitted: readonly { readonly path: string; readonly real: string }[],
+): MountStep[] {
+  const opened = masks.filter((mask) => permitted.some(({ path }) => path !== mask && isWithin(path, mask)));
+  return [
+    ...masks
+      .filter((mask) => !permitted.some(({ path }) => path === mask))
+      .map((path): MountStep => (opened.includes(path) ? ["tmpfs", "size=64k,mode=0755", path] : ["mask", "", path])),
+    ...permitted.map(({ path, real }): MountStep => ["ro", real, path]),
+    ...opened.map((path): MountStep => ["seal", "", path]),
+  ];
+}
+
 /**
  * The steps that make the files of a sandbox: a read-only system, tools on PATH, what the settings name, and the workspace.
  * Whatever is blocked is hidden in it. Throws `config.invalid` when the settings would open Canopy's own state.
@@ -225,8 +240,7 @@ export async function planMounts(options: MountPlanOptions): Promise<MountStep[]
     ["rw", layout.tmpDirectory, "/tmp"],
     ["rw", layout.tmpDirectory, "/var/tmp"],
     ...places.map((each): MountStep => [each.kind, each.real, each.path]),
-    ...masks.map((path): MountStep => ["mask", "", path]),
-    ...(await resolveAll(permitted)).map(({ path, real }): MountStep => ["ro", real, path]),
+    ...planHidden(masks, await resolveAll(permitted)),
     ...own,
   ];
 }

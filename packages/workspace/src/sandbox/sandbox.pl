@@ -98,6 +98,7 @@ my %STEPS = (
     must("fix $path", 'mount', ".$path", ".$path", 0, MS_BIND | MS_REC, 0);
     set_attributes($path, ATTR_RDONLY);
   },
+  seal => sub { set_attributes($_[1], ATTR_RDONLY) },
   dir => sub { make_parents($_[1]) },
   link => sub {
     my ($target, $path) = @_;
