@@ -21,3 +21,5 @@ export type {
 export type { Refusal } from "./sandbox/egress-proxy.ts";
 export { createSandboxSettings } from "./sandbox/create-sandbox-settings.ts";
 export type { SandboxSubject } from "./sandbox/create-sandbox-settings.ts";
+export { probeSandbox } from "./sandbox/probe-sandbox.ts";
+export type { SandboxFeature, SandboxReport } from "./sandbox/probe-sandbox.ts";

@@ -82,7 +82,7 @@ const SYSTEM: readonly EscapeAttempt[] = [
   root("bind mount", "mkdir -p b && mount --bind /etc b && umount b && echo GOT"),
   root(
     "overlay of the system",
-    'mkdir -p o x/u x/w && mount -t overlay x -o lowerdir=/etc,upperdir=x/u,workdir=x/w o && umount o && echo GOT',
+    "mkdir -p o x/u x/w && mount -t overlay x -o lowerdir=/etc,upperdir=x/u,workdir=x/w o && umount o && echo GOT",
   ),
   root(
     "remount the system writable",

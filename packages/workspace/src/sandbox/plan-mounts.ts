@@ -188,7 +188,9 @@ function planHidden(
   return [
     ...masks
       .filter((mask) => !permitted.some(({ path }) => path === mask))
-      .map((path): MountStep => (opened.includes(path) ? ["tmpfs", "size=64k,mode=0755", path] : ["mask", "", path])),
+      .map((path): MountStep =>
+        opened.includes(path) ? ["tmpfs", "size=64k,mode=0755", path] : ["mask", "", path],
+      ),
     ...permitted.map(({ path, real }): MountStep => ["ro", real, path]),
     ...opened.map((path): MountStep => ["seal", "", path]),
   ];
