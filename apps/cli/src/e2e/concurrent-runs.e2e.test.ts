@@ -7,7 +7,7 @@ import { NOTHING_LEFT, findProcessesOf } from "./find-leftovers.ts";
 import { importScripts } from "./import-scripts.ts";
 import type { ScriptTask } from "./import-scripts.ts";
 import { SCRIPT_AGENT } from "./large-run-tasks.ts";
-import { createGate } from "./open-gate.ts";
+import { createGate, showGates } from "./open-gate.ts";
 import { openTestHome } from "./open-test-home.ts";
 import type { TestHome } from "./open-test-home.ts";
 import { readLandedTasks } from "./read-landed.ts";
@@ -152,6 +152,7 @@ test("a daemon that is just stopping is waited for, then another one starts", as
   await using home = await openTestHome();
   const repository = join(home.root, "work");
   await createTestRepository(repository);
+  await showGates(repository, home.root);
   const gate = await createGate(home.root);
   const deaf = `trap '' TERM INT\n${gate.script}`;
   await importScripts(home, repository, { one: { title: "Deaf", script: deaf } });

@@ -1,15 +1,15 @@
 import { lookup } from "node:dns/promises";
 import { createServer, request as requestHttp } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { BlockList, connect, isIP } from "node:net";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 
 /** Where the proxy is in a sandbox, on the sandbox's own loopback. */
 export const PROXY_PORT = 3128;
+const SOCKET_NAME = "out";
 const MAX_REFUSALS = 500;
 const CONNECT_WITHIN_MS = 30_000;
 
@@ -85,11 +85,9 @@ class Proxy implements EgressProxy {
   readonly #rules: readonly Rule[];
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
-  readonly #folder: string;
 
   constructor(folder: string, allow: readonly string[]) {
-    this.#folder = folder;
-    this.socketPath = join(folder, "out");
+    this.socketPath = join(folder, SOCKET_NAME);
     this.#rules = allow.map(parseEgressRule);
     this.#server = createServer((request, response) => void this.#forward(request, response));
     this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -111,11 +109,17 @@ class Proxy implements EgressProxy {
     };
   }
 
-  listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(this.socketPath, resolve);
-    });
+  async listen(folder: string): Promise<void> {
+    // A path to a socket has at most 107 bytes; this one is short however deep the folder is.
+    const handle = await open(folder, "r");
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#server.once("error", reject);
+        this.#server.listen(`/proc/self/fd/${handle.fd}/${SOCKET_NAME}`, resolve);
+      });
+    } finally {
+      await handle.close();
+    }
   }
 
   #keep(socket: Duplex): void {
@@ -193,14 +197,13 @@ class Proxy implements EgressProxy {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
-    await rm(this.#folder, { recursive: true, force: true });
   }
 }
 
-/** Starts an egress proxy on a socket file of its own. Redirects are the client's business: each new host is asked again. */
-export async function startEgressProxy(allow: readonly string[]): Promise<EgressProxy> {
-  const folder = await mkdtemp(join(tmpdir(), "canopy-out-"));
+/** Starts an egress proxy on a socket file in a folder that is made for it. Redirects are the client's business: each new host is asked again. */
+export async function startEgressProxy(folder: string, allow: readonly string[]): Promise<EgressProxy> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const proxy = new Proxy(folder, allow);
-  await proxy.listen();
+  await proxy.listen(folder);
   return proxy;
 }

@@ -87,8 +87,8 @@ async function runInit(command: readonly string[]): Promise<number> {
   return Number(first);
 }
 
-async function startProxy(settings: SandboxSettings): Promise<EgressProxy | null> {
-  return settings.network === "allowlist" ? await startEgressProxy(settings.allow) : null;
+async function startProxy(folder: string, settings: SandboxSettings): Promise<EgressProxy | null> {
+  return settings.network === "allowlist" ? await startEgressProxy(folder, settings.allow) : null;
 }
 
 async function countOthers(proc: string): Promise<number> {
@@ -105,7 +105,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const root = join(layout.directory, "root");
   await mkdir(root, { recursive: true });
   const steps = await planMounts(options);
-  const proxy = await startProxy(settings);
+  const proxy = await startProxy(join(layout.directory, "egress"), settings);
   const user = String(process.getuid?.() ?? 0);
   const groupId = String(process.getgid?.() ?? 0);
   const port = settings.network === "allow" ? "host" : String(PROXY_PORT);

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { CanopyError } from "@canopy/protocol";
 import type { WorkspaceLayout } from "../workspace-layout.ts";
+import { CERTIFICATE_VARIABLES } from "../workspace-environment.ts";
 import { isWithin, listBlockedPaths } from "./blocked-paths.ts";
 import type { SandboxSettings } from "./sandbox-settings.ts";
 
@@ -153,7 +154,9 @@ async function listShown(options: MountPlanOptions, home: string): Promise<Shown
   const { settings } = options;
   const tools = options.path.split(":").map((entry) => toolFolder(entry, home));
   const rust = options.path.includes("/.cargo/bin") ? [join(home, ".rustup")] : [];
+  const certificates = CERTIFICATE_VARIABLES.flatMap((name) => process.env[name] ?? []);
   const wanted = [
+    ...certificates,
     ...tools.filter((each) => each !== null),
     ...rust,
     ...settings.readOnly.map((path) => expandHome(path, home)),
