@@ -114,7 +114,7 @@ test("a crash is tried again, and the next prompt names what went wrong", async 
   );
   expect(await userGit(repository, "show", `${first?.capture?.ref ?? "none"}:half.txt`)).toBe("half");
   expect(await userGit(repository, "ls-tree", "--name-only", "canopy/main")).toBe(
-    ".canopy\nREADME.md\nok.txt",
+    ".gitignore\nREADME.md\nok.txt",
   );
 });
 

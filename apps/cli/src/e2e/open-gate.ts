@@ -15,10 +15,14 @@ export interface Gate {
 export const GATES_FOLDER = "gates";
 
 /** Lets agents out of their sandbox to the gates, and to nothing else; git does not see the file. */
-export async function showGates(repository: string, folder: string): Promise<void> {
+export async function showGates(
+  repository: string,
+  folder: string,
+  gitDirectory = join(repository, ".git"),
+): Promise<void> {
   await mkdir(join(folder, GATES_FOLDER), { recursive: true });
   await mkdir(join(repository, ".canopy"), { recursive: true });
-  await appendFile(join(repository, ".git", "info", "exclude"), "/.canopy/\n");
+  await appendFile(join(gitDirectory, "info", "exclude"), "/.canopy/\n");
   const mounts = JSON.stringify([join(folder, GATES_FOLDER)]);
   await appendFile(join(repository, ".canopy", "config.toml"), `[sandbox]\ncache_mounts = ${mounts}\n`);
 }

@@ -39,6 +39,11 @@ async function listNamedFiles(texts: readonly string[]): Promise<string[]> {
   return paths.filter((_path, index) => infos[index]?.isFile() === true);
 }
 
+/** What was said last counts: for the role, for the agent, for the project. */
+function choose<T>(role: T | undefined, agent: T | undefined, project: T): T {
+  return role ?? agent ?? project;
+}
+
 /** Works out what a role's processes may reach: the project's settings, then the agent's, then the role's. */
 export async function createSandboxSettings(subject: SandboxSubject): Promise<SandboxSettings> {
   const { config, role, agent } = subject;
@@ -46,8 +51,8 @@ export async function createSandboxSettings(subject: SandboxSubject): Promise<Sa
   const forRole = config.roles[role];
   const named = await listNamedFiles([agent ?? "", ...subject.commandLine]);
   return {
-    level: forRole?.level ?? forAgent?.level ?? config.level,
-    network: forRole?.network ?? forAgent?.network ?? config.network,
+    level: choose(forRole?.level, forAgent?.level, config.level),
+    network: choose(forRole?.network, forAgent?.network, config.network),
     allow: [
       ...REGISTRY_HOSTS,
       ...(agent === null ? [] : listProviderHosts(agent)),

@@ -19,7 +19,7 @@ async function attack(user: string): Promise<{ inside: Results; permitted: Resul
     if (user === "nobody") await chown(base, NOBODY, NOBODY);
     const id = String(NOBODY);
     const prefix = user === "nobody" ? ["setpriv", "--reuid", id, "--regid", id, "--clear-groups"] : [];
-    const [program = "", ...args] = [...prefix, process.execPath, SCENARIO, base];
+    const [program, ...args] = [...prefix, process.execPath, SCENARIO, base];
     const { stdout } = await run(program, args, { maxBuffer: 1 << 24, cwd: base });
     return JSON.parse(stdout) as { inside: Results; permitted: Results; without: Results };
   } finally {

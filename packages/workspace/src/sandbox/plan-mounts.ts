@@ -164,8 +164,8 @@ async function listShown(options: MountPlanOptions, home: string): Promise<Shown
   const readOnly = await resolveAll(wanted);
   const caches = await resolveAll(settings.caches.map((path) => expandHome(path, home)));
   return [
-    ...readOnly.map((each): Shown => ({ kind: "ro", ...each })),
-    ...caches.map((each): Shown => ({ kind: "rw", ...each })),
+    ...readOnly.map(({ path, real }): Shown => ({ kind: "ro", path, real })),
+    ...caches.map(({ path, real }): Shown => ({ kind: "rw", path, real })),
   ];
 }
 
