@@ -27,7 +27,10 @@ export function addDoctorSandbox(doctor: Command, setExit: (code: number) => voi
 
 /** `canopy sandbox allow HOST`. */
 export const registerSandbox: RegisterCommands = (program) => {
-  const sandbox = program.command("sandbox").description("what agents may reach");
+  const sandbox = program
+    .command("sandbox")
+    .description("what agents may reach")
+    .addHelpText("after", "\nExample:\n  canopy sandbox allow api.example.com:8443");
   sandbox
     .command("allow")
     .description(
