@@ -97,6 +97,13 @@ async function countOthers(proc: string): Promise<number> {
   return states.filter((each) => each !== null && each.state !== "Z" && each.state !== "X").length;
 }
 
+/** Tools that would look for themselves in the private HOME are told where they are. */
+function listToolVariables(path: string): Record<string, string> {
+  const cargo = path.split(":").find((entry) => entry.endsWith("/.cargo/bin"));
+  if (cargo === undefined) return {};
+  return { RUSTUP_HOME: process.env["RUSTUP_HOME"] ?? join(cargo, "../../.rustup") };
+}
+
 /** Makes a sandbox around a mounted workspace. Throws `sandbox.unavailable`, never makes a weaker one. */
 export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { holder, layout, settings, withUserNamespace, group } = options;
@@ -134,7 +141,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     return {
       root: sandboxRoot,
       enter,
-      env: proxy?.env ?? {},
+      env: { ...listToolVariables(options.path), ...proxy?.env },
       refusals: proxy?.refusals ?? [],
       async killAll(): Promise<void> {
         const proc = `${sandboxRoot}/proc`;
