@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { openWorkspaceStore } from "./open-workspace-store.ts";
 import { findMarked } from "./process-table.ts";
 import { PROCESS_SETTINGS } from "./sandbox/sandbox-settings.ts";
+import { listGroupsOf } from "./sandbox/resource-group.ts";
 import type { SandboxSettings } from "./sandbox/sandbox-settings.ts";
 
 // Run by crash.e2e.test.ts as a program of its own: `daemon` is killed by the test, `recover` comes after it.
@@ -61,6 +62,7 @@ async function runRecovery(): Promise<void> {
   await store[Symbol.asyncDispose]();
   const left = {
     workspaces: await readdir(join(cacheDirectory, "workspaces")),
+    groups: (await Promise.all(["att_1", "att_2", "att_3"].map(listGroupsOf))).flat(),
     trash: await readdir(join(cacheDirectory, "trash")).catch(() => []),
     marked: (
       await Promise.all(["att_1", "att_2", "att_3"].map((id) => findMarked(`CANOPY_ATTEMPT=${id}`)))

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitUntil } from "../process-table.ts";
 import type { SandboxLimits } from "./sandbox-settings.ts";
@@ -105,4 +105,20 @@ export async function openResourceGroup(name: string, limits: SandboxLimits): Pr
       await Promise.all(directories.map(removePart));
     },
   };
+}
+
+/** Where the groups of a workspace still are. */
+export async function listGroupsOf(workspaceId: string): Promise<string[]> {
+  const places = [ROOT, ...["memory", "pids", "cpu"].map((name) => join(ROOT, name))];
+  const names = await Promise.all(places.map((place) => readdir(place).catch(() => [])));
+  return places.flatMap((place, index) =>
+    (names[index] ?? [])
+      .filter((name) => name.startsWith(`canopy-${workspaceId}-`))
+      .map((name) => join(place, name)),
+  );
+}
+
+/** Removes the groups that a dead owner of a workspace left; nothing may run in them any more. */
+export async function removeGroupsOf(workspaceId: string): Promise<void> {
+  await Promise.all((await listGroupsOf(workspaceId)).map(removePart));
 }
