@@ -26,6 +26,7 @@ const MODULES: readonly CommandModule[] = [
   },
   { names: ["queue"], load: async () => (await import("./commands/queue.ts")).registerQueue },
   { names: ["deliver"], load: async () => (await import("./commands/deliver.ts")).registerDeliver },
+  { names: ["sandbox"], load: async () => (await import("./commands/sandbox.ts")).registerSandbox },
   { names: ["demo"], load: async () => (await import("./commands/demo.ts")).registerDemo },
 ];
 

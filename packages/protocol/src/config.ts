@@ -2,6 +2,7 @@ import { z } from "zod";
 import { failureCauseSchema } from "./run.ts";
 import { durationSchema } from "./duration.ts";
 import { queueConfigSchema } from "./queue-config.ts";
+import { sandboxConfigSchema } from "./sandbox-config.ts";
 import { labelSchema, prioritySchema, taskTypeSchema } from "./task.ts";
 
 /** One agent under a name of the project's own. */
@@ -62,6 +63,7 @@ export const projectConfigSchema = z.strictObject({
       ports: z.int().min(0).max(100).default(10),
     })
     .prefault({}),
+  sandbox: sandboxConfigSchema.prefault({}),
   validation: z
     .strictObject({
       enabled: z.boolean().default(false),

@@ -32,6 +32,7 @@ export const ERROR_EXIT_CODES = {
   "git.missing": 2,
   "disk.full": 1,
   "workspace.failed": 1,
+  "sandbox.unavailable": 2,
   "agent.not-found": 2,
   "agent.failed": 1,
   "agent.protocol": 1,

@@ -213,6 +213,8 @@ export { agentConfigSchema, projectConfigSchema } from "./config.ts";
 export { durationSchema, parseDurationMs } from "./duration.ts";
 export { queueConfigSchema } from "./queue-config.ts";
 export type { AgentConfig, ProjectConfig } from "./config.ts";
+export { parseSizeBytes, sandboxConfigSchema, sizeSchema } from "./sandbox-config.ts";
+export type { SandboxConfig, SandboxRole } from "./sandbox-config.ts";
 export {
   daemonStatusSchema,
   deliverReportSchema,

@@ -2,9 +2,19 @@ import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openWorkspaceStore } from "./open-workspace-store.ts";
 import { findMarked } from "./process-table.ts";
+import { PROCESS_SETTINGS } from "./sandbox/sandbox-settings.ts";
+import { listGroupsOf } from "./sandbox/resource-group.ts";
+import type { SandboxSettings } from "./sandbox/sandbox-settings.ts";
 
 // Run by crash.e2e.test.ts as a program of its own: `daemon` is killed by the test, `recover` comes after it.
 const [mode = "", cacheDirectory = ""] = process.argv.slice(2);
+
+const SANDBOX: SandboxSettings = {
+  ...PROCESS_SETTINGS,
+  level: "sandbox",
+  network: "allowlist",
+  limits: { processCount: 100 },
+};
 
 /** Starts agents that do all they can to survive, and waits to be killed. */
 async function runDaemon(): Promise<void> {
@@ -23,6 +33,8 @@ async function runDaemon(): Promise<void> {
         },
       },
       metadata: { attempt: workspaceId },
+      // One of them in a sandbox, with all that one is made of.
+      ...(workspaceId === "att_2" ? { sandbox: SANDBOX } : {}),
     });
     const script = `echo "work of ${workspaceId}" > result; trap '' TERM INT HUP
       (env -i setsid sh -c 'trap "" TERM HUP; sleep 1000' &)
@@ -50,6 +62,7 @@ async function runRecovery(): Promise<void> {
   await store[Symbol.asyncDispose]();
   const left = {
     workspaces: await readdir(join(cacheDirectory, "workspaces")),
+    groups: (await Promise.all(["att_1", "att_2", "att_3"].map(listGroupsOf))).flat(),
     trash: await readdir(join(cacheDirectory, "trash")).catch(() => []),
     marked: (
       await Promise.all(["att_1", "att_2", "att_3"].map((id) => findMarked(`CANOPY_ATTEMPT=${id}`)))

@@ -71,7 +71,7 @@ test.each(USERS)("nothing survives a SIGKILL of the daemon but the agents' work 
     });
     expect(recovery).toEqual({
       results: ["att_1", "att_2", "att_3"].map(result),
-      left: { workspaces: [], trash: [], marked: [] },
+      left: { workspaces: [], groups: [], trash: [], marked: [] },
     });
   } finally {
     await removeTree(cache);

@@ -11,3 +11,15 @@ export { BACKEND_NAMES } from "./workspace-metadata.ts";
 export type { BackendName } from "./workspace-metadata.ts";
 export { detectBackend } from "./detect-backend.ts";
 export type { BackendChoice } from "./detect-backend.ts";
+export { PROCESS_SETTINGS } from "./sandbox/sandbox-settings.ts";
+export type {
+  NetworkPolicy,
+  SandboxLevel,
+  SandboxLimits,
+  SandboxSettings,
+} from "./sandbox/sandbox-settings.ts";
+export type { Refusal } from "./sandbox/egress-proxy.ts";
+export { createSandboxSettings } from "./sandbox/create-sandbox-settings.ts";
+export type { SandboxSubject } from "./sandbox/create-sandbox-settings.ts";
+export { probeSandbox } from "./sandbox/probe-sandbox.ts";
+export type { SandboxFeature, SandboxReport } from "./sandbox/probe-sandbox.ts";

@@ -12,6 +12,9 @@ import { layerFiles, openLayerStore } from "./layer-store.ts";
 import type { LayerStore } from "./layer-store.ts";
 import { isOverlayBackend } from "./mount-script.ts";
 import type { OverlayBackend } from "./mount-script.ts";
+import { encloseWorkspace } from "./sandbox/enclose-workspace.ts";
+import type { EnclosedWorkspace } from "./sandbox/enclose-workspace.ts";
+import { PROCESS_SETTINGS } from "./sandbox/sandbox-settings.ts";
 import { takePortBlock } from "./port-block.ts";
 import { identifyProcess } from "./process-table.ts";
 import type { ProcessIdentity } from "./process-table.ts";
@@ -20,7 +23,7 @@ import type { Trash } from "./remove-tree.ts";
 import { runSetup } from "./run-setup.ts";
 import { listAbandoned, listUsedLayers, takeOver } from "./stale-workspaces.ts";
 import type { TakenWorkspace } from "./stale-workspaces.ts";
-import { createWorkspaceEnvironment } from "./workspace-environment.ts";
+import { createWorkspaceEnvironment, openEnvironment } from "./workspace-environment.ts";
 import { layOut, layersDirectory, mountPath } from "./workspace-layout.ts";
 import type { WorkspaceLayout, WorkspaceProject } from "./workspace-layout.ts";
 import { writeMetadata } from "./workspace-metadata.ts";
@@ -39,6 +42,8 @@ export interface WorkspaceStoreOptions {
   readonly keepBases?: number;
   /** How many differences that nothing uses are kept per project. Default 16. */
   readonly keepDeltas?: number;
+  /** Folders of the daemon besides the cache that no sandbox shows. */
+  readonly privateDirectories?: readonly string[];
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -109,7 +114,17 @@ class Store implements WorkspaceStore {
     try {
       await makeOwnFolders(layout);
       built = await this.#build(options, layout, metadata);
-      const env = createWorkspaceEnvironment(layout, ports.ports, options.environment);
+      const isolated = createWorkspaceEnvironment(layout, ports.ports, options.environment);
+      const env = options.sandbox?.level === "none" ? openEnvironment(isolated) : isolated;
+      const enclosed = await encloseWorkspace({
+        built,
+        layout,
+        backend: this.choice.backend,
+        settings: options.sandbox ?? PROCESS_SETTINGS,
+        path: env["PATH"] ?? "",
+        state: [this.#cache, ...(this.#options.privateDirectories ?? [])],
+      });
+      built = enclosed.built;
       if (options.setupCommand !== undefined) {
         await runSetup({
           command: options.setupCommand,
@@ -127,7 +142,14 @@ class Store implements WorkspaceStore {
         ports: [...ports.ports],
       };
       await writeMetadata(layout.directory, final);
-      return this.#register({ metadata: final, layout, built, env, onEnd: () => ports[Symbol.dispose]() });
+      return this.#register({
+        metadata: final,
+        layout,
+        built,
+        env,
+        enclosed,
+        onEnd: () => ports[Symbol.dispose](),
+      });
     } catch (error) {
       const failure = await explainFailure(error, layout.directory);
       await built?.view[Symbol.asyncDispose]();
@@ -237,6 +259,7 @@ class Store implements WorkspaceStore {
     readonly layout: WorkspaceLayout;
     readonly built: BuiltWorkspace;
     readonly env: Record<string, string>;
+    readonly enclosed: EnclosedWorkspace | null;
     readonly onEnd: () => void;
   }): Workspace {
     const { metadata, layout, built } = parts;
@@ -247,6 +270,7 @@ class Store implements WorkspaceStore {
       view: built.view,
       upperDirectory: built.upperDirectory,
       env: parts.env,
+      enclosed: parts.enclosed,
       ports: metadata.ports,
       brought: metadata.brought,
       metadata: metadata.metadata,
@@ -298,7 +322,7 @@ class Store implements WorkspaceStore {
     const reopened: WorkspaceMetadata = { ...metadata, state: "ready", owner: this.#owner };
     await writeMetadata(directory, reopened);
     const built = await this.#remount(layout, metadata);
-    return this.#register({ metadata: reopened, layout, built, env, onEnd: () => undefined });
+    return this.#register({ metadata: reopened, layout, built, env, enclosed: null, onEnd: () => undefined });
   }
 
   async #remount(layout: WorkspaceLayout, metadata: WorkspaceMetadata): Promise<BuiltWorkspace> {

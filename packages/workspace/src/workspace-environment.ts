@@ -1,6 +1,18 @@
 import type { WorkspaceLayout } from "./workspace-layout.ts";
 
-const ALWAYS_INHERITED = new Set(["PATH", "LANG", "TERM", "TZ"]);
+/** Where the certificates are that programs trust: no secrets, and without them nothing can be fetched behind some proxies. */
+export const CERTIFICATE_VARIABLES: readonly string[] = [
+  "NODE_EXTRA_CA_CERTS",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "REQUESTS_CA_BUNDLE",
+  "CURL_CA_BUNDLE",
+  "PIP_CERT",
+  "CARGO_HTTP_CAINFO",
+  "GIT_SSL_CAINFO",
+];
+
+const ALWAYS_INHERITED = new Set(["PATH", "LANG", "TERM", "TZ", ...CERTIFICATE_VARIABLES]);
 
 /** What goes into a workspace's environment beside the fixed allow-list. */
 export interface EnvironmentRequest {
@@ -15,7 +27,7 @@ function isInherited(name: string, request: EnvironmentRequest): boolean {
 }
 
 /**
- * The environment of a workspace's processes: PATH, LANG, LC_*, TERM and TZ of this process and what the caller names,
+ * The environment of a workspace's processes: PATH, LANG, LC_*, TERM, TZ and the places of certificates of this process and what the caller names,
  * nothing else; private HOME and TMPDIR; `CANOPY_WORKSPACE`, `CANOPY_ATTEMPT`, and with ports `CANOPY_WORKSPACE_PORT` (the first) and
  * `CANOPY_WORKSPACE_PORTS` (all, with commas).
  */
@@ -37,4 +49,13 @@ export function createWorkspaceEnvironment(
     environment["CANOPY_WORKSPACE_PORTS"] = ports.join(",");
   }
   return { ...environment, ...request.set };
+}
+
+/** The environment at level `none`: all that this process has, its HOME included, beside what is the workspace's own. */
+export function openEnvironment(isolated: Readonly<Record<string, string>>): Record<string, string> {
+  const own = Object.entries(process.env).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value]],
+  );
+  const home = process.env["HOME"];
+  return { ...Object.fromEntries(own), ...isolated, ...(home === undefined ? {} : { HOME: home }) };
 }

@@ -11,6 +11,7 @@ import type { CheckoutSource } from "./layer-store.ts";
 import { openWorkspaceStore } from "./open-workspace-store.ts";
 import { findMarked, isRunning, readProcessStat, waitUntil } from "./process-table.ts";
 import { removeTree } from "./remove-tree.ts";
+import { CERTIFICATE_VARIABLES } from "./workspace-environment.ts";
 import type { BackendName } from "./workspace-metadata.ts";
 import type { CreateWorkspaceOptions, WorkspaceStore } from "./workspace-store.ts";
 import type { Workspace } from "./workspace.ts";
@@ -234,7 +235,9 @@ test("the environment is an allow-list", async () => {
       portCount: 2,
       environment: { inherit: ["CANOPY_TEST_NAMED"], set: { EXTRA: "e" } },
     });
-    const inherited = ["LANG", "PATH", "TERM", "TZ"].filter((name) => process.env[name] !== undefined);
+    const inherited = ["LANG", "PATH", "TERM", "TZ", ...CERTIFICATE_VARIABLES].filter(
+      (name) => process.env[name] !== undefined,
+    );
     const locale = Object.keys(process.env).filter((name) => name.startsWith("LC_"));
     const own = [
       "CANOPY_ATTEMPT",

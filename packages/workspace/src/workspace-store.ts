@@ -2,6 +2,7 @@ import type { Json } from "@canopy/protocol";
 import type { BringRequest } from "./bring-along.ts";
 import type { BackendChoice } from "./detect-backend.ts";
 import type { CheckoutSource } from "./layer-store.ts";
+import type { SandboxSettings } from "./sandbox/sandbox-settings.ts";
 import type { EnvironmentRequest } from "./workspace-environment.ts";
 import type { WorkspaceProject } from "./workspace-layout.ts";
 import type { BackendName } from "./workspace-metadata.ts";
@@ -19,6 +20,8 @@ export interface CreateWorkspaceOptions {
   /** How many neighbouring free ports to set aside. */
   readonly portCount?: number;
   readonly environment?: EnvironmentRequest;
+  /** What its processes may reach; level `process` when it is not said. */
+  readonly sandbox?: SandboxSettings;
   /** Whatever the caller needs to know about it after a crash. */
   readonly metadata?: Json;
   readonly signal?: AbortSignal;

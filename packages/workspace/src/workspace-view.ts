@@ -24,6 +24,8 @@ export interface WorkspaceView extends AsyncDisposable {
     cwd: string,
     env: SpawnOptions["env"],
   ): Promise<ChildProcessHandle>;
+  /** The namespace that the files are mounted in; null for a plain folder. */
+  readonly holder: NamespaceHolder | null;
   /** Kills everything that runs in the workspace. */
   killAll(): Promise<void>;
   /** Resolves when the mount is gone too, some time after disposing: the kernel first forgets every file that was seen. */
@@ -36,12 +38,14 @@ const PROCESS_MARKER = "CANOPY_PROCESS";
 
 const ENTER_FOLDER = 'cd "$1" && shift && exec "$@"';
 
-interface Marked {
+/** A process mark and the environment that carries it. */
+export interface Marked {
   readonly marker: string;
   readonly env: Record<string, string>;
 }
 
-function mark(workspaceId: string, env: SpawnOptions["env"]): Marked {
+/** Gives a process a mark of its own in its environment, beside the workspace's. */
+export function mark(workspaceId: string, env: SpawnOptions["env"]): Marked {
   const value = randomBytes(8).toString("hex");
   return {
     marker: `${PROCESS_MARKER}=${value}`,
@@ -49,7 +53,8 @@ function mark(workspaceId: string, env: SpawnOptions["env"]): Marked {
   };
 }
 
-async function requireFolder(path: string, cwd: string): Promise<void> {
+/** Throws `workspace.failed` when a folder to start in is not there. */
+export async function requireFolder(path: string, cwd: string): Promise<void> {
   const info = await stat(path).catch(() => null);
   if (info?.isDirectory() === true) return;
   throw new CanopyError("workspace.failed", `the workspace has no folder ${cwd} to start in`, {
@@ -93,6 +98,7 @@ export function createMountedView(
   };
   return {
     root: holder.root,
+    holder,
     enter: holder.enter,
     async start(command, cwd, env): Promise<ChildProcessHandle> {
       const [program, ...args] = command;
@@ -148,6 +154,7 @@ export function createPlainView(workspaceId: string): WorkspaceView {
   };
   return {
     root: "",
+    holder: null,
     enter: [],
     async start(command, cwd, env): Promise<ChildProcessHandle> {
       const [program, ...args] = command;

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { CanopyError } from "@canopy/protocol";
 import type { ChildProcessHandle, Json, SpawnProcess } from "@canopy/protocol";
 import type { BroughtPath } from "./bring-along.ts";
+import type { EnclosedWorkspace } from "./sandbox/enclose-workspace.ts";
+import type { Refusal } from "./sandbox/egress-proxy.ts";
 import type { WorkspaceLayout } from "./workspace-layout.ts";
 import type { BackendName } from "./workspace-metadata.ts";
 import type { WorkspaceView } from "./workspace-view.ts";
@@ -29,6 +31,10 @@ export interface Workspace extends AsyncDisposable {
   /** Files and folders that were brought along; not to be captured. */
   readonly brought: readonly BroughtPath[];
   readonly metadata: Json;
+  /** What the egress proxy refused so far. */
+  readonly refusals: readonly Refusal[];
+  /** Which limit was hit, such as `memory limit 4 GB`; null when none was. */
+  describeLimitHit(): Promise<string | null>;
   readonly spawn: SpawnProcess;
   /** Kills every process in the workspace and resolves when none is left. */
   stopProcesses(): Promise<void>;
@@ -49,6 +55,7 @@ export interface WorkspaceParts {
   readonly ports: readonly number[];
   readonly brought: readonly BroughtPath[];
   readonly metadata: Json;
+  readonly enclosed: EnclosedWorkspace | null;
   /** Called once, after processes and mounts are gone. */
   readonly onEnd: (isKept: boolean) => Promise<void>;
 }
@@ -81,6 +88,8 @@ export function createWorkspaceObject(parts: WorkspaceParts): Workspace {
     env: parts.env,
     brought: parts.brought,
     metadata: parts.metadata,
+    refusals: parts.enclosed?.sandbox?.refusals ?? [],
+    describeLimitHit: () => parts.enclosed?.describeLimitHit() ?? Promise.resolve(null),
     spawn(command, options): Promise<ChildProcessHandle> {
       if (ended !== null) {
         return Promise.reject(

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { isCanopyError } from "@canopy/protocol/errors";
 import type { DaemonStatus } from "@canopy/protocol";
 import type { RegisterCommands } from "../run-cli.ts";
+import { addDoctorSandbox } from "./sandbox.ts";
 import { openDaemonApi, openProjectApi } from "../connection/project-api.ts";
 import { formatBytes, formatTable, sanitizeLine } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
@@ -94,8 +95,8 @@ async function checkRepository(): Promise<Check[]> {
 
 /** `canopy doctor`. */
 export const registerDoctor: RegisterCommands = (program, setExit) => {
-  program
-    .command("doctor")
+  const doctor = program.command("doctor");
+  doctor
     .description("check what Canopy needs here: Node, git, daemon, workspaces, repository, configuration")
     .option("--json", "print the checks as JSON")
     .addHelpText("after", "\nExample:\n  canopy doctor")
@@ -113,4 +114,5 @@ export const registerDoctor: RegisterCommands = (program, setExit) => {
       }
       if (checks.some((check) => check.state === "failed")) setExit(1);
     });
+  addDoctorSandbox(doctor, setExit);
 };

@@ -7,7 +7,7 @@ import { NOTHING_LEFT, findProcessesOf } from "./find-leftovers.ts";
 import { importScripts } from "./import-scripts.ts";
 import type { ScriptTask } from "./import-scripts.ts";
 import { SCRIPT_AGENT } from "./large-run-tasks.ts";
-import { createGate } from "./open-gate.ts";
+import { GATES_FOLDER, createGate, showGates } from "./open-gate.ts";
 import { openTestHome } from "./open-test-home.ts";
 import type { TestHome } from "./open-test-home.ts";
 import { readLandedTasks } from "./read-landed.ts";
@@ -51,13 +51,13 @@ async function checkRuns(
   branch: string,
 ): Promise<void> {
   const [repository] = repositories;
-  const ids = await importScripts(home, repository, createWatchfulTasks(home.root, 12));
+  const ids = await importScripts(home, repository, createWatchfulTasks(join(home.root, GATES_FOLDER), 12));
   expect((await home.canopy(["down"])).code).toBe(0);
   const results = await Promise.all(repositories.map((cwd) => home.canopy(RUN, { cwd })));
   for (const result of results) expect(result.code, result.stdout + result.stderr).toBe(0);
   await waitForOneDaemon(home);
-  await expect(readFile(join(home.root, "overlaps"))).rejects.toMatchObject({ code: "ENOENT" });
-  expect((await readFile(join(home.root, "starts"), "utf8")).length / 2).toBe(12);
+  await expect(readFile(join(home.root, GATES_FOLDER, "overlaps"))).rejects.toMatchObject({ code: "ENOENT" });
+  expect((await readFile(join(home.root, GATES_FOLDER, "starts"), "utf8")).length / 2).toBe(12);
   expect((await readLandedTasks(repository, `main..${branch}`)).sort()).toEqual([...ids.values()].sort());
   for (const id of ids.values()) {
     const { attempts } = await home.ask<{ attempts: Attempt[] }>(["task", "show", id], { cwd: repository });
@@ -69,6 +69,7 @@ test("two runs that start a daemon each at the same moment share one, and no tas
   await using home = await openTestHome();
   const repository = join(home.root, "work");
   await createTestRepository(repository);
+  await showGates(repository, home.root);
   await checkRuns(home, [repository, repository], "canopy/main");
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });
@@ -79,11 +80,13 @@ test("two runs from two linked worktrees are runs of one project; each lands on 
   const linked = join(home.root, "linked");
   await createTestRepository(repository);
   await userGit(repository, "worktree", "add", "-q", "-b", "side", linked);
-  const ids = await importScripts(home, linked, createWatchfulTasks(home.root, 12));
+  await showGates(repository, home.root);
+  await showGates(linked, home.root, join(repository, ".git"));
+  const ids = await importScripts(home, linked, createWatchfulTasks(join(home.root, GATES_FOLDER), 12));
   await home.canopy(["down"]);
   const results = await Promise.all([repository, linked].map((cwd) => home.canopy(RUN, { cwd })));
   for (const result of results) expect(result.code, result.stdout + result.stderr).toBe(0);
-  await expect(readFile(join(home.root, "overlaps"))).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(readFile(join(home.root, GATES_FOLDER, "overlaps"))).rejects.toMatchObject({ code: "ENOENT" });
   const onMain = await readLandedTasks(repository, "main..canopy/main");
   const onSide = await readLandedTasks(repository, "side..canopy/side");
   expect([...onMain, ...onSide].sort()).toEqual([...ids.values()].sort());
@@ -152,6 +155,7 @@ test("a daemon that is just stopping is waited for, then another one starts", as
   await using home = await openTestHome();
   const repository = join(home.root, "work");
   await createTestRepository(repository);
+  await showGates(repository, home.root);
   const gate = await createGate(home.root);
   const deaf = `trap '' TERM INT\n${gate.script}`;
   await importScripts(home, repository, { one: { title: "Deaf", script: deaf } });

@@ -3,12 +3,12 @@ import type { Attempt, Change, DaemonStatus, Project } from "@canopy/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { requestDaemon } from "../connection/request.ts";
 import type { RunSummary } from "../run/summarize-run.ts";
-import { createTestRepository, userGit } from "./create-test-repository.ts";
+import { createTestRepository, userGit, writeFiles } from "./create-test-repository.ts";
 import { NOTHING_LEFT, findProcessesOf } from "./find-leftovers.ts";
 import { importScripts } from "./import-scripts.ts";
 import type { ListedTask, ScriptTask } from "./import-scripts.ts";
 import { SCRIPT_AGENT } from "./large-run-tasks.ts";
-import { createGate } from "./open-gate.ts";
+import { createGate, showGates } from "./open-gate.ts";
 import { openTestHome, parseJson } from "./open-test-home.ts";
 import type { CliResult, TestHome } from "./open-test-home.ts";
 import { readLanded } from "./read-landed.ts";
@@ -55,7 +55,9 @@ let count = 0;
 async function createProject(): Promise<string> {
   count += 1;
   const repository = join(home.root, `work-${count}`);
-  await createTestRepository(repository, { "README.md": "# Work\n", ".canopy/config.toml": CONFIG });
+  await createTestRepository(repository, { "README.md": "# Work\n", ".gitignore": ".canopy/\n" });
+  await writeFiles(repository, { ".canopy/config.toml": CONFIG });
+  await showGates(repository, home.root);
   return repository;
 }
 
@@ -112,7 +114,7 @@ test("a crash is tried again, and the next prompt names what went wrong", async 
   );
   expect(await userGit(repository, "show", `${first?.capture?.ref ?? "none"}:half.txt`)).toBe("half");
   expect(await userGit(repository, "ls-tree", "--name-only", "canopy/main")).toBe(
-    ".canopy\nREADME.md\nok.txt",
+    ".gitignore\nREADME.md\nok.txt",
   );
 });
 

@@ -8,7 +8,7 @@ import { NOTHING_LEFT, isProcessAlive } from "./find-leftovers.ts";
 import { importScripts } from "./import-scripts.ts";
 import type { ScriptTask } from "./import-scripts.ts";
 import { SCRIPT_AGENT } from "./large-run-tasks.ts";
-import { createGate } from "./open-gate.ts";
+import { createGate, showGates } from "./open-gate.ts";
 import { openTestHome } from "./open-test-home.ts";
 import type { TestHome } from "./open-test-home.ts";
 import { readLandedTasks } from "./read-landed.ts";
@@ -56,6 +56,7 @@ test("a rebase that the user begins during a run is left as it is, and the work 
   await userGit(repository, "checkout", "-q", "main");
   await writeFiles(repository, { "a.txt": "main\n" });
   await userGit(repository, "commit", "-q", "-a", "-m", "Main");
+  await showGates(repository, home.root);
   const gate = await createGate(home.root);
   const ids = await importScripts(home, repository, createTasks(4, gate.script));
 
@@ -88,6 +89,7 @@ test("a commit that the user makes during a run is delivered together with the w
   await using home = await openTestHome();
   const repository = join(home.root, "work");
   await createTestRepository(repository);
+  await showGates(repository, home.root);
   const gate = await createGate(home.root);
   const ids = await importScripts(home, repository, createTasks(4, gate.script));
   const run = home.start(RUN, { cwd: repository });
@@ -117,6 +119,7 @@ test("a commit of the user's that conflicts with the work blocks the delivery an
   await using home = await openTestHome();
   const repository = join(home.root, "work");
   await createTestRepository(repository);
+  await showGates(repository, home.root);
   const gate = await createGate(home.root);
   await importScripts(home, repository, {
     one: { title: "Theirs", script: `${gate.script}\necho theirs > README.md` },
@@ -168,6 +171,7 @@ test("what an agent had done when its daemon was killed is kept under its attemp
   await using home = await openTestHome();
   const repository = join(home.root, "work");
   await createTestRepository(repository);
+  await showGates(repository, home.root);
   const gate = await createGate(home.root);
   const script = `echo "$CANOPY_ATTEMPT_NUMBER" > half.txt\n${gate.script}\necho done > whole.txt`;
   const ids = await importScripts(home, repository, { one: { title: "Slow", script } });
@@ -190,6 +194,7 @@ test("when the command is killed the daemon goes on to the end", async () => {
   await using home = await openTestHome();
   const repository = join(home.root, "work");
   await createTestRepository(repository);
+  await showGates(repository, home.root);
   const gate = await createGate(home.root);
   const ids = await importScripts(home, repository, createTasks(5, gate.script));
   const run = home.start(RUN, { cwd: repository });
@@ -211,6 +216,7 @@ test("Ctrl-C once ends the run when what is at work has landed; twice ends it at
   await using home = await openTestHome();
   const repository = join(home.root, "work");
   await createTestRepository(repository);
+  await showGates(repository, home.root);
   const first = await createGate(home.root, "first");
   const ids = await importScripts(home, repository, createTasks(6, first.script));
   const run = home.start(RUN, { cwd: repository });

@@ -6,7 +6,7 @@ import { NOTHING_LEFT } from "./find-leftovers.ts";
 import { importScripts } from "./import-scripts.ts";
 import { SCRIPT_AGENT } from "./large-run-tasks.ts";
 import { matchShape, readShapes } from "./match-shape.ts";
-import { createGate } from "./open-gate.ts";
+import { createGate, showGates } from "./open-gate.ts";
 import { openTestHome, parseJson } from "./open-test-home.ts";
 import type { TestHome } from "./open-test-home.ts";
 
@@ -87,6 +87,7 @@ test("every command prints what docs/cli-json.md says", async () => {
 });
 
 test("runs, attempts, changes and deliveries print what docs/cli-json.md says", async () => {
+  await showGates(repository, home.root);
   const gate = await createGate(home.root);
   const conflict = (text: string): string => `${gate.script}\necho ${text} > same.txt`;
   await importScripts(home, repository, {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "./wait-for.ts";
 
@@ -11,10 +11,26 @@ export interface Gate {
   open(): Promise<void>;
 }
 
+/** Below the test's folder: what its agents may see of it. */
+export const GATES_FOLDER = "gates";
+
+/** Lets agents out of their sandbox to the gates, and to nothing else; git does not see the file. */
+export async function showGates(
+  repository: string,
+  folder: string,
+  gitDirectory = join(repository, ".git"),
+): Promise<void> {
+  await mkdir(join(folder, GATES_FOLDER), { recursive: true });
+  await mkdir(join(repository, ".canopy"), { recursive: true });
+  await appendFile(join(gitDirectory, "info", "exclude"), "/.canopy/\n");
+  const mounts = JSON.stringify([join(folder, GATES_FOLDER)]);
+  await appendFile(join(repository, ".canopy", "config.toml"), `[sandbox]\ncache_mounts = ${mounts}\n`);
+}
+
 /** Makes a closed gate below a folder. */
 export async function createGate(folder: string, name = "gate"): Promise<Gate> {
-  const arrivals = join(folder, `${name}-arrivals`);
-  const opened = join(folder, `${name}-open`);
+  const arrivals = join(folder, GATES_FOLDER, `${name}-arrivals`);
+  const opened = join(folder, GATES_FOLDER, `${name}-open`);
   await mkdir(arrivals, { recursive: true });
   return {
     script: `touch '${arrivals}'/"$CANOPY_TASK_ID"\nwhile [ ! -e '${opened}' ]; do sleep 0.05; done`,

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Change } from "@canopy/protocol";
@@ -24,8 +24,10 @@ let count = 0;
 async function createProject(validation: string): Promise<{ readonly cwd: string; readonly log: string }> {
   count += 1;
   const cwd = join(home.root, `validated-${count}`);
-  const log = join(home.root, `validations-${count}.log`);
-  const config = `[retries.validation]\nlimit = 1\n[validation]\nenabled = true\nmax_repair_attempts = 0\n${validation.replaceAll("LOG", log)}`;
+  const logs = join(home.root, `validations-${count}`);
+  const log = join(logs, "ran.log");
+  await mkdir(logs);
+  const config = `[sandbox]\ncache_mounts = [${JSON.stringify(logs)}]\n[retries.validation]\nlimit = 1\n[validation]\nenabled = true\nmax_repair_attempts = 0\n${validation.replaceAll("LOG", log)}`;
   await createTestRepository(cwd, { "parts/start.txt": "1\n", ".canopy/config.toml": config });
   return { cwd, log };
 }

@@ -38,6 +38,7 @@ export function failureOfException(error: unknown): Failure {
   switch (error.code) {
     case "agent.not-found":
     case "usage.unknown-agent":
+    case "sandbox.unavailable":
     case "config.invalid":
       return { ...detailed, cause: "configuration" };
     case "agent.failed":

@@ -3,6 +3,7 @@ import { CanopyError } from "@canopy/protocol";
 import type { Repository } from "@canopy/git";
 import { readRef } from "@canopy/git";
 import type { BaseKeeper } from "./base-keeper.ts";
+import { createSandboxSettings } from "@canopy/workspace";
 import type { Workspace, WorkspaceStore } from "@canopy/workspace";
 import { createCheckoutSource, sortBring } from "../checkout/create-checkout-source.ts";
 
@@ -14,7 +15,7 @@ export interface WorkspacePlan {
   readonly project: { readonly projectId: string; readonly name: string };
   /** The user's checkout, from which ignored but needed files are brought. */
   readonly checkout: string;
-  readonly config: ProjectConfig["workspace"];
+  readonly config: ProjectConfig;
   readonly job: AttemptJob;
   /** The commit to start from; left out: the integration branch's tip. */
   readonly start?: string;
@@ -71,7 +72,16 @@ export async function prepareWorkspace(plan: WorkspacePlan): Promise<PreparedWor
 }
 
 async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<Workspace> {
-  const { repository, job, config } = plan;
+  const { repository, job } = plan;
+  const config = plan.config.workspace;
+  const own = Object.hasOwn(plan.config.agents, job.agent) ? plan.config.agents[job.agent] : undefined;
+  const sandbox = await createSandboxSettings({
+    config: plan.config.sandbox,
+    role: job.ladder === null || job.ladder.rung === "hand-back" ? "worker" : job.ladder.rung,
+    agent: job.agent,
+    commandLine: [own?.command ?? "", ...(own?.args ?? [])],
+    readOnly: [repository.objectDirectory],
+  });
   return await plan.workspaces.createWorkspace({
     workspaceId: job.attemptId,
     project: plan.project,
@@ -80,6 +90,7 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
     ...(config.setup === undefined ? {} : { setupCommand: config.setup }),
     portCount: config.ports,
     environment: { inherit: config.env },
+    sandbox,
     metadata: { ...createNote(job) } satisfies Json,
     signal:
       config.setup === undefined

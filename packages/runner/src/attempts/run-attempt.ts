@@ -136,7 +136,6 @@ async function work(
     const start = plan === null ? {} : { start: plan.start };
     prepared = await prepareWorkspace({
       ...context,
-      config: context.config.workspace,
       job,
       ...start,
       signal,
@@ -172,10 +171,11 @@ async function carryOut(
   const done = await work(context, lease, job, AbortSignal.any([signal, timeout]));
   const early = judgeAbort(signal, timeout, job.timeoutMs);
   const workspace = done.prepared?.workspace ?? null;
+  const limit = (await workspace?.describeLimitHit()) ?? null;
   const { kept, failure, lost } = await keepWork(context, workspace, job, done.plan);
   await done.prepared?.release();
   return {
-    ...(early ?? judgeWork(done, failure, kept !== null)),
+    ...nameLimit(early ?? judgeWork(done, failure, kept !== null), limit),
     lost: [...lost],
     baseCommit: done.plan?.parent ?? workspace?.commit ?? null,
     capture: kept,
@@ -189,6 +189,15 @@ function judgeWork(done: Work, captureFailure: Failure | null, hasChanges: boole
   const failure = done.failure ?? captureFailure;
   if (failure !== null || done.outcome === null) return { outcome: "failed", failure };
   return judge(done.outcome, hasChanges);
+}
+
+/** Says which limit of the workspace was behind a failure, so that it is no riddle. */
+function nameLimit(ending: Ending, limit: string | null): Ending {
+  if (ending.failure === null || limit === null) return ending;
+  return {
+    ...ending,
+    failure: { ...ending.failure, message: `killed: ${limit} (${ending.failure.message})` },
+  };
 }
 
 /** Somebody took the task in the tracker that it comes from. */

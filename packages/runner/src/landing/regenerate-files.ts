@@ -11,6 +11,7 @@ import { BoundedOutput } from "./bounded-output.ts";
 import { readMessage } from "./build-stack.ts";
 import { commitPeople } from "./commit-identity.ts";
 import type { Lease, QueueContext } from "./queue-context.ts";
+import { validationSandbox } from "./run-validation.ts";
 
 type Rule = ProjectConfig["queue"]["regenerate"][number];
 
@@ -96,6 +97,7 @@ export async function regenerateFiles(
     ...(config.workspace.setup === undefined ? {} : { setupCommand: config.workspace.setup }),
     portCount: config.workspace.ports,
     environment: { inherit: config.workspace.env },
+    sandbox: await validationSandbox(config, repository),
     metadata: { version: 1, kind: "regenerate" },
     signal,
   });

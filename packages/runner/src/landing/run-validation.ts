@@ -4,6 +4,7 @@ import type { ChildProcessHandle, ProjectConfig, Validation, ValidationStepResul
 import { CanopyError } from "@canopy/protocol";
 import type { Repository } from "@canopy/git";
 import type { Workspace, WorkspaceStore } from "@canopy/workspace";
+import { createSandboxSettings } from "@canopy/workspace";
 import { createCheckoutSource, sortBring } from "../checkout/create-checkout-source.ts";
 import { BoundedOutput } from "./bounded-output.ts";
 
@@ -48,7 +49,10 @@ export function hashCommands(config: ProjectConfig, scopes: readonly string[] | 
   const { timeout } = config.validation;
   const steps = stepsOf(config, scopes);
   const { setup } = config.workspace;
-  return createHash("sha256").update(JSON.stringify({ steps, timeout, setup })).digest("hex").slice(0, 32);
+  return createHash("sha256")
+    .update(JSON.stringify({ steps, timeout, setup, sandbox: config.sandbox }))
+    .digest("hex")
+    .slice(0, 32);
 }
 
 async function runStep(
@@ -67,6 +71,7 @@ async function runStep(
   // Whatever the step left behind in the background must not disturb the next one, nor hold this one's output open.
   await workspace.stopProcesses();
   await read;
+  const limit = await workspace.describeLimitHit();
   const state = isTimedOut ? "timed-out" : exitCode === 0 ? "passed" : "failed";
   return {
     name: step.name,
@@ -74,7 +79,7 @@ async function runStep(
     required: step.required,
     exitCode,
     durationMs: Date.now() - startedAt,
-    output: output.text,
+    output: limit === null ? output.text : `${output.text}\n${limit}`,
   };
 }
 
@@ -92,6 +97,20 @@ async function waitForEnd(
   await child.stop(STOP_GRACE_MS);
   if (signal.aborted) throw new CanopyError("cancelled", "the validation was cancelled");
   return { exitCode: null, isTimedOut: true };
+}
+
+/** Validation and the commands that make files anew run under the same rules as agents. */
+export async function validationSandbox(
+  config: ProjectConfig,
+  repository: Repository,
+): Promise<Awaited<ReturnType<typeof createSandboxSettings>>> {
+  return await createSandboxSettings({
+    config: config.sandbox,
+    role: "validation",
+    agent: null,
+    commandLine: [],
+    readOnly: [repository.objectDirectory],
+  });
 }
 
 /**
@@ -114,6 +133,7 @@ export async function runValidation(
     ...(config.workspace.setup === undefined ? {} : { setupCommand: config.workspace.setup }),
     portCount: config.workspace.ports,
     environment: { inherit: config.workspace.env, set: { CI: "true" } },
+    sandbox: await validationSandbox(config, repository),
     metadata: { version: 1, kind: "validation" },
     signal,
   });

@@ -1,0 +1,74 @@
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { SandboxConfig, SandboxRole } from "@canopy/protocol";
+import { listProviderHosts, REGISTRY_HOSTS } from "./known-hosts.ts";
+import type { SandboxLimits, SandboxSettings } from "./sandbox-settings.ts";
+
+/** For whom a sandbox is. */
+export interface SandboxSubject {
+  readonly config: SandboxConfig;
+  readonly role: SandboxRole;
+  /** The agent as it was asked for, such as `claude` or `command:./agent.sh`; null for validation. */
+  readonly agent: string | null;
+  /** What the person's configuration says that the agent is started with. */
+  readonly commandLine: readonly string[];
+  /** What else must be readable, such as the repository's objects. */
+  readonly readOnly: readonly string[];
+}
+
+/** Canopy's own code, which the agents that ship with it run. */
+const CANOPY_FOLDERS = ["packages", "node_modules"].map((name) =>
+  join(import.meta.dirname, "../../../..", name),
+);
+
+function toLimits(limits: SandboxConfig["limits"]): SandboxLimits {
+  const { memory, processes, open_files: openFiles, disk, cpus } = limits;
+  return {
+    ...(memory === undefined ? {} : { memoryBytes: memory }),
+    ...(processes === undefined ? {} : { processCount: processes }),
+    ...(openFiles === undefined ? {} : { openFileCount: openFiles }),
+    ...(disk === undefined ? {} : { diskBytes: disk }),
+    ...(cpus === undefined ? {} : { cpuCount: cpus }),
+  };
+}
+
+/** Files that a person wrote into an agent's command line: naming a program there means that the agent may read it. */
+async function listNamedFiles(texts: readonly string[]): Promise<string[]> {
+  const paths = texts.flatMap((text) => text.match(/(?<![\w./-])\/[^\s'";|&<>()$`]+/g) ?? []);
+  const infos = await Promise.all(paths.map((path) => stat(path).catch(() => null)));
+  return paths.filter((_path, index) => infos[index]?.isFile() === true);
+}
+
+/** What was said last counts: for the role, for the agent, for the project. */
+function choose<T>(role: T | undefined, agent: T | undefined, project: T): T {
+  return role ?? agent ?? project;
+}
+
+/** Works out what a role's processes may reach: the project's settings, then the agent's, then the role's. */
+export async function createSandboxSettings(subject: SandboxSubject): Promise<SandboxSettings> {
+  const { config, role, agent } = subject;
+  const forAgent = agent === null || !Object.hasOwn(config.agents, agent) ? undefined : config.agents[agent];
+  const forRole = config.roles[role];
+  const named = await listNamedFiles([agent ?? "", ...subject.commandLine]);
+  return {
+    level: choose(forRole?.level, forAgent?.level, config.level),
+    network: choose(forRole?.network, forAgent?.network, config.network),
+    allow: [
+      ...REGISTRY_HOSTS,
+      ...(agent === null ? [] : listProviderHosts(agent)),
+      ...config.allow,
+      ...(forAgent?.allow ?? []),
+      ...(forRole?.allow ?? []),
+    ],
+    readOnly: [
+      ...CANOPY_FOLDERS,
+      dirname(process.execPath),
+      ...subject.readOnly,
+      ...named,
+      ...config.read_only,
+    ],
+    caches: config.cache_mounts,
+    permit: config.permit,
+    limits: toLimits(config.limits),
+  };
+}

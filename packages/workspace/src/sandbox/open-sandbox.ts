@@ -1,0 +1,165 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { CanopyError } from "@canopy/protocol";
+import type { NamespaceHolder } from "../namespace-holder.ts";
+import { holderEnvironment } from "../namespace-holder.ts";
+import { listPids, readProcessStat, waitUntil } from "../process-table.ts";
+import { toolPath } from "../tool-paths.ts";
+import type { WorkspaceLayout } from "../workspace-layout.ts";
+import { PROXY_PORT, startEgressProxy } from "./egress-proxy.ts";
+import type { EgressProxy, Refusal } from "./egress-proxy.ts";
+import { planMounts } from "./plan-mounts.ts";
+import type { ResourceGroup } from "./resource-group.ts";
+import type { SandboxLimits, SandboxSettings } from "./sandbox-settings.ts";
+import { createSeccompFilter } from "./seccomp-filter.ts";
+
+const PROGRAM = join(import.meta.dirname, "sandbox.pl");
+const RLIMIT_FSIZE = 1;
+const RLIMIT_DATA = 2;
+const RLIMIT_CORE = 4;
+const RLIMIT_NPROC = 6;
+const RLIMIT_NOFILE = 7;
+const KILL_WITHIN_MS = 10_000;
+
+/** What a sandbox is made in. */
+export interface SandboxOptions {
+  readonly layout: WorkspaceLayout;
+  readonly upperDirectory: string | null;
+  readonly holder: NamespaceHolder;
+  readonly withUserNamespace: boolean;
+  readonly settings: SandboxSettings;
+  readonly group: ResourceGroup;
+  readonly path: string;
+  readonly state: readonly string[];
+}
+
+/** Namespaces of a workspace's own, in which its processes are started. Gone with the holder, however that ends. */
+export interface Sandbox extends AsyncDisposable {
+  /** Put before a path of the sandbox, this process can read it from outside. */
+  readonly root: string;
+  /** The command that runs `command` in a folder inside. */
+  enter(cwd: string, command: readonly string[]): [string, ...string[]];
+  /** Variables that the processes need to find the way out. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly refusals: readonly Refusal[];
+  killAll(): Promise<void>;
+}
+
+/** The rlimits that stand in for what the control groups do not hold, as `number=value,...`. Per process, but for NPROC. */
+export function planRlimits(limits: SandboxLimits, held: ReadonlySet<keyof SandboxLimits>): string {
+  const parts = [`${RLIMIT_CORE}=0`];
+  if (limits.openFileCount !== undefined) parts.push(`${RLIMIT_NOFILE}=${limits.openFileCount}`);
+  if (limits.diskBytes !== undefined) parts.push(`${RLIMIT_FSIZE}=${limits.diskBytes}`);
+  if (limits.memoryBytes !== undefined && !held.has("memoryBytes"))
+    parts.push(`${RLIMIT_DATA}=${limits.memoryBytes}`);
+  if (limits.processCount !== undefined && !held.has("processCount"))
+    parts.push(`${RLIMIT_NPROC}=${limits.processCount}`);
+  return parts.join(",");
+}
+
+/** An error that says what could not be had and how to go on. */
+export function createUnavailable(reason: string): CanopyError {
+  return new CanopyError("sandbox.unavailable", `the sandbox cannot be made here: ${reason}`, {
+    hint: 'See canopy doctor sandbox; or choose [sandbox] level = "process" in .canopy/config.toml, which isolates work but keeps no secrets.',
+    data: { reason },
+  });
+}
+
+async function runInit(command: readonly string[]): Promise<number> {
+  const [program = "", ...args] = command;
+  const child = spawn(program, args, {
+    env: holderEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  let output = "";
+  let errors = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString("utf8")));
+  const failed = new Promise<never>((_resolve, reject) => child.once("error", reject));
+  await Promise.race([once(child, "close"), failed]).catch((error: unknown) => {
+    throw createUnavailable(error instanceof Error ? error.message : String(error));
+  });
+  const first = /^sandbox (\d+)$/m.exec(output)?.[1];
+  if (first === undefined) throw createUnavailable(errors.trim().split("\n")[0] || "it ended without a word");
+  return Number(first);
+}
+
+async function startProxy(folder: string, settings: SandboxSettings): Promise<EgressProxy | null> {
+  return settings.network === "allowlist" ? await startEgressProxy(folder, settings.allow) : null;
+}
+
+async function countOthers(proc: string): Promise<number> {
+  const pids = (await listPids(proc)).filter((pid) => pid !== 1);
+  const states = await Promise.all(pids.map((pid) => readProcessStat(pid, proc)));
+  return states.filter((each) => each !== null && each.state !== "Z" && each.state !== "X").length;
+}
+
+/** Tools that would look for themselves in the private HOME are told where they are. */
+function listToolVariables(path: string): Record<string, string> {
+  const cargo = path.split(":").find((entry) => entry.endsWith("/.cargo/bin"));
+  if (cargo === undefined) return {};
+  return { RUSTUP_HOME: process.env["RUSTUP_HOME"] ?? join(cargo, "../../.rustup") };
+}
+
+/** Makes a sandbox around a mounted workspace. Throws `sandbox.unavailable`, never makes a weaker one. */
+export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { holder, layout, settings, withUserNamespace, group } = options;
+  const filter = createSeccompFilter();
+  if (filter === null) throw createUnavailable(`no system call filter for ${process.arch}`);
+  const root = join(layout.directory, "root");
+  await mkdir(root, { recursive: true });
+  const steps = await planMounts(options);
+  const proxy = await startProxy(join(layout.directory, "egress"), settings);
+  const user = String(process.getuid?.() ?? 0);
+  const groupId = String(process.getgid?.() ?? 0);
+  const port = settings.network === "allow" ? "host" : String(PROXY_PORT);
+  const perl = toolPath("perl");
+  try {
+    const init = [perl, PROGRAM, "init", root, user, groupId, port, proxy?.socketPath ?? "", ...steps.flat()];
+    const first = await runInit([...holder.enter, ...init]);
+    const sandboxRoot = `${holder.root}/proc/${first}/root`;
+    await stat(sandboxRoot).catch(() => {
+      throw createUnavailable("it ended as soon as it had started");
+    });
+    const limits = planRlimits(settings.limits, group.held);
+    const enter = (cwd: string, command: readonly string[]): [string, ...string[]] => [
+      perl,
+      PROGRAM,
+      "enter",
+      String(holder.initPid),
+      String(first),
+      withUserNamespace ? "1" : "0",
+      group.entries.join(":"),
+      limits,
+      filter,
+      cwd,
+      ...command,
+    ];
+    return {
+      root: sandboxRoot,
+      enter,
+      env: { ...listToolVariables(options.path), ...proxy?.env },
+      refusals: proxy?.refusals ?? [],
+      async killAll(): Promise<void> {
+        const proc = `${sandboxRoot}/proc`;
+        const [program, ...args] = enter("/", ["--kill-all"]);
+        const isEmpty = await waitUntil(async () => {
+          if ((await countOthers(proc)) === 0) return true;
+          const child = spawn(program, args, { env: holderEnvironment(), stdio: "ignore" });
+          await once(child, "close").catch(() => undefined);
+          return (await countOthers(proc)) === 0;
+        }, KILL_WITHIN_MS);
+        if (!isEmpty) await holder[Symbol.asyncDispose]();
+      },
+      async [Symbol.asyncDispose](): Promise<void> {
+        await proxy?.[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await proxy?.[Symbol.asyncDispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,251 @@
+import { lstat, readFile, readlink, realpath } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { CanopyError } from "@canopy/protocol";
+import type { WorkspaceLayout } from "../workspace-layout.ts";
+import { CERTIFICATE_VARIABLES } from "../workspace-environment.ts";
+import { isWithin, listBlockedPaths } from "./blocked-paths.ts";
+import type { SandboxSettings } from "./sandbox-settings.ts";
+
+/** One step of sandbox.pl: what, from where (or how), and the path inside. */
+export type MountStep = readonly [kind: string, from: string, path: string];
+
+/** What the files of a sandbox are made from. */
+export interface MountPlanOptions {
+  readonly layout: WorkspaceLayout;
+  readonly upperDirectory: string | null;
+  readonly settings: SandboxSettings;
+  /** PATH of the processes. */
+  readonly path: string;
+  /** Folders of the daemon's own, which no configuration opens. */
+  readonly state: readonly string[];
+}
+
+const SYSTEM_FOLDERS = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix"];
+/** What of /etc programs need; anything else may hold a secret that root can read. */
+const ETC_ENTRIES =
+  `passwd group nsswitch.conf protocols services host.conf gai.conf ld.so.cache ld.so.conf ld.so.conf.d alternatives
+  ssl/certs ssl/openssl.cnf ca-certificates ca-certificates.conf pki/tls/certs pki/ca-trust localtime timezone mime.types
+  terminfo profile bash.bashrc inputrc fonts java-17-openjdk java-11-openjdk java-21-openjdk python3 python3.11 perl
+  debian_version os-release lsb-release gitattributes magic login.defs shells locale.alias`.split(/\s+/);
+const PROC_HIDDEN = [
+  "kcore",
+  "keys",
+  "timer_list",
+  "kallsyms",
+  "kmsg",
+  "latency_stats",
+  "sched_debug",
+  "scsi",
+];
+const PROC_STILL = ["sys", "sysrq-trigger", "irq", "bus", "fs"];
+/** Below a home: what tools that live there need, by the folder on PATH. */
+const HOME_TOOLS = [
+  ".cargo",
+  ".rustup",
+  ".nvm",
+  ".volta",
+  ".fnm",
+  ".pyenv",
+  ".asdf",
+  ".deno",
+  ".bun",
+  ".goenv",
+];
+HOME_TOOLS.push(
+  "go",
+  ".sdkman",
+  ".jenv",
+  ".rbenv",
+  ".rvm",
+  ".poetry",
+  ".opencode",
+  ".local/share/mise",
+  ".local/share/uv",
+);
+
+async function kindOf(path: string): Promise<"link" | "there" | null> {
+  const info = await lstat(path).catch(() => null);
+  if (info === null) return null;
+  return info.isSymbolicLink() ? "link" : "there";
+}
+
+async function planSystem(isIsolated: boolean): Promise<MountStep[]> {
+  const steps: MountStep[] = [];
+  for (const folder of SYSTEM_FOLDERS) {
+    const kind = await kindOf(folder);
+    if (kind === "there") steps.push(["ro", folder, folder]);
+    if (kind === "link") steps.push(["link", await readlink(folder), folder]);
+  }
+  const etc = isIsolated ? ETC_ENTRIES : [...ETC_ENTRIES, "resolv.conf", "hosts"];
+  for (const path of etc.map((name) => `/etc/${name}`)) {
+    const real = await realpath(path).catch(() => null);
+    if (real !== null) steps.push(["ro", real, path]);
+  }
+  if (isIsolated) steps.push(["file", "127.0.0.1 localhost sandbox\n::1 localhost\n", "/etc/hosts"]);
+  return steps;
+}
+
+function planDevices(): MountStep[] {
+  const nodes = ["null", "zero", "full", "random", "urandom", "tty"].map((name): MountStep => [
+    "dev",
+    `/dev/${name}`,
+    `/dev/${name}`,
+  ]);
+  return [
+    ["proc", "", "/proc"],
+    ...PROC_STILL.map((name): MountStep => ["still", "", `/proc/${name}`]),
+    ...PROC_HIDDEN.map((name): MountStep => ["mask", "", `/proc/${name}`]),
+    ["tmpfs", "size=1m,mode=0755", "/dev"],
+    ...nodes,
+    ["devpts", "newinstance,ptmxmode=0666,mode=620", "/dev/pts"],
+    ["link", "pts/ptmx", "/dev/ptmx"],
+    ["tmpfs", "size=256m,mode=1777", "/dev/shm"],
+    ["link", "/proc/self/fd", "/dev/fd"],
+    ["link", "/proc/self/fd/0", "/dev/stdin"],
+    ["link", "/proc/self/fd/1", "/dev/stdout"],
+    ["link", "/proc/self/fd/2", "/dev/stderr"],
+    ["ro", "/sys/devices/system/cpu", "/sys/devices/system/cpu"],
+  ];
+}
+
+/** The folder that must be seen for a program on PATH to work: `prefix/bin` needs `prefix`, `node_modules/.bin` its parent. */
+export function toolFolder(entry: string, home: string): string | null {
+  if (!entry.startsWith("/") || SYSTEM_FOLDERS.some((folder) => isWithin(entry, folder))) return null;
+  if (isWithin(entry, home)) {
+    const tool = HOME_TOOLS.find((name) => isWithin(entry, join(home, name)));
+    if (tool !== undefined) return join(home, tool);
+  }
+  const parent = dirname(entry);
+  if (basename(entry) === ".bin") return parent;
+  const isTooMuch =
+    parent === "/" || parent === home || parent === join(home, ".local") || dirname(parent) === "/";
+  return basename(entry) === "bin" && !isTooMuch ? parent : entry;
+}
+
+/** Homes of people, this person's first. */
+export async function listHomes(): Promise<string[]> {
+  const table = await readFile("/etc/passwd", "utf8").catch(() => "");
+  const others = table.split("\n").map((line) => line.split(":")[5] ?? "");
+  const homes = others.filter((home) => home === "/root" || /^\/(home|Users)\/./.test(home));
+  return [...new Set([homedir(), ...homes])];
+}
+
+async function resolveAll(paths: readonly string[]): Promise<{ path: string; real: string }[]> {
+  const found: { path: string; real: string }[] = [];
+  for (const path of new Set(paths)) {
+    const real = await realpath(path).catch(() => null);
+    if (real !== null) found.push({ path, real });
+  }
+  return found.sort((left, right) => left.path.length - right.path.length);
+}
+
+function expandHome(path: string, home: string): string {
+  return path === "~" || path.startsWith("~/") ? join(home, path.slice(1)) : path;
+}
+
+interface Shown {
+  readonly kind: "ro" | "rw";
+  readonly path: string;
+  readonly real: string;
+}
+
+async function listShown(options: MountPlanOptions, home: string): Promise<Shown[]> {
+  const { settings } = options;
+  const tools = options.path.split(":").map((entry) => toolFolder(entry, home));
+  const rust = options.path.includes("/.cargo/bin") ? [join(home, ".rustup")] : [];
+  const certificates = CERTIFICATE_VARIABLES.flatMap((name) => process.env[name] ?? []);
+  const wanted = [
+    ...certificates,
+    ...tools.filter((each) => each !== null),
+    ...rust,
+    ...settings.readOnly.map((path) => expandHome(path, home)),
+  ];
+  const readOnly = await resolveAll(wanted);
+  const caches = await resolveAll(settings.caches.map((path) => expandHome(path, home)));
+  return [
+    ...readOnly.map(({ path, real }): Shown => ({ kind: "ro", path, real })),
+    ...caches.map(({ path, real }): Shown => ({ kind: "rw", path, real })),
+  ];
+}
+
+function refuseState(shown: Shown, state: readonly string[], asked: readonly string[]): boolean {
+  const opens = state.some((folder) => isWithin(folder, shown.real) || isWithin(shown.real, folder));
+  if (!opens) return true;
+  if (!asked.includes(shown.path)) return false;
+  throw new CanopyError(
+    "config.invalid",
+    `[sandbox] may not show ${shown.path}: Canopy's own state is in it`,
+    {
+      hint: "Name a folder further down.",
+    },
+  );
+}
+
+/** Hides paths. A folder in which a person named something to be shown is an empty one that holds just that. */
+function planHidden(
+  masks: readonly string[],
+  permitted: readonly { readonly path: string; readonly real: string }[],
+): MountStep[] {
+  const opened = masks.filter((mask) => permitted.some(({ path }) => path !== mask && isWithin(path, mask)));
+  return [
+    ...masks
+      .filter((mask) => !permitted.some(({ path }) => path === mask))
+      .map((path): MountStep =>
+        opened.includes(path) ? ["tmpfs", "size=64k,mode=0755", path] : ["mask", "", path],
+      ),
+    ...permitted.map(({ path, real }): MountStep => ["ro", real, path]),
+    ...opened.map((path): MountStep => ["seal", "", path]),
+  ];
+}
+
+/**
+ * The steps that make the files of a sandbox: a read-only system, tools on PATH, what the settings name, and the workspace.
+ * Whatever is blocked is hidden in it. Throws `config.invalid` when the settings would open Canopy's own state.
+ */
+export async function planMounts(options: MountPlanOptions): Promise<MountStep[]> {
+  const { layout, settings, upperDirectory } = options;
+  const homes = await listHomes();
+  const [home = homedir(), ...otherHomes] = homes;
+  const blocked = [...listBlockedPaths(homes, []), ...otherHomes];
+  const permitted = settings.permit.map((path) => expandHome(path, home));
+  const blockedReal = (await resolveAll(blocked)).map(({ real }) => real);
+  const asked = [...settings.readOnly, ...settings.caches].map((path) => expandHome(path, home));
+  const shown = (await listShown(options, home)).filter((each) => {
+    const isHidden = [...blocked, ...blockedReal].some(
+      (path) => isWithin(each.real, path) || isWithin(each.path, path),
+    );
+    // Another copy of a path below a shown one would only be mounted twice.
+    return !isHidden && refuseState(each, options.state, asked);
+  });
+  const places = shown.filter(
+    (each) =>
+      !shown.some(
+        (other) =>
+          other !== each &&
+          other.kind === each.kind &&
+          other.path !== each.path &&
+          isWithin(each.path, other.path),
+      ),
+  );
+  const masks = [...new Set([...blocked, ...blockedReal])].filter((path) =>
+    places.some((each) => path !== each.path && (isWithin(path, each.path) || isWithin(path, each.real))),
+  );
+  const monitor = join(layout.directory, "git-monitor");
+  const own: MountStep[] = [
+    ["rw", layout.path, layout.path],
+    ["rw", layout.homeDirectory, layout.homeDirectory],
+    ["rw", layout.tmpDirectory, layout.tmpDirectory],
+  ];
+  if (upperDirectory !== null) own.push(["ro", upperDirectory, upperDirectory]);
+  if ((await kindOf(monitor)) !== null) own.push(["ro", monitor, monitor]);
+  return [
+    ...(await planSystem(settings.network !== "allow")),
+    ...planDevices(),
+    ["rw", layout.tmpDirectory, "/tmp"],
+    ["rw", layout.tmpDirectory, "/var/tmp"],
+    ...places.map((each): MountStep => [each.kind, each.real, each.path]),
+    ...planHidden(masks, await resolveAll(permitted)),
+    ...own,
+  ];
+}

@@ -1,0 +1,42 @@
+/** How much a workspace's processes are kept from. `container` is a name that cannot be had yet: asking for it is an error. */
+export type SandboxLevel = "none" | "process" | "sandbox" | "container";
+
+/** What of the network a sandbox has: nothing, all, or what is on a list (through the egress proxy). */
+export type NetworkPolicy = "deny" | "allow" | "allowlist";
+
+/** Limits of one workspace. Absent: none. */
+export interface SandboxLimits {
+  readonly memoryBytes?: number;
+  readonly processCount?: number;
+  readonly openFileCount?: number;
+  /** Largest sum of what the workspace's processes write into it, its HOME and its TMPDIR; also of one file. */
+  readonly diskBytes?: number;
+  /** Cores, such as 1.5. */
+  readonly cpuCount?: number;
+}
+
+/** What a workspace's processes may reach. */
+export interface SandboxSettings {
+  readonly level: SandboxLevel;
+  readonly network: NetworkPolicy;
+  /** `host`, `*.host`, `host:port`, of an allow-list. Without a port: 80 and 443. */
+  readonly allow: readonly string[];
+  /** More paths to show read-only, such as tools and object stores. Blocked ones stay hidden. */
+  readonly readOnly: readonly string[];
+  /** Caches to show writable. */
+  readonly caches: readonly string[];
+  /** Blocked paths that a person named to be shown all the same; exactly these, read-only. */
+  readonly permit: readonly string[];
+  readonly limits: SandboxLimits;
+}
+
+/** What a workspace has when nothing is said: the same as before there were levels. */
+export const PROCESS_SETTINGS: SandboxSettings = {
+  level: "process",
+  network: "allow",
+  allow: [],
+  readOnly: [],
+  caches: [],
+  permit: [],
+  limits: {},
+};
