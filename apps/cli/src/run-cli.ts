@@ -26,6 +26,10 @@ const MODULES: readonly CommandModule[] = [
   },
   { names: ["queue"], load: async () => (await import("./commands/queue.ts")).registerQueue },
   { names: ["deliver"], load: async () => (await import("./commands/deliver.ts")).registerDeliver },
+  {
+    names: ["scripted-model"],
+    load: async () => (await import("./commands/scripted-model.ts")).registerScriptedModel,
+  },
   { names: ["demo"], load: async () => (await import("./commands/demo.ts")).registerDemo },
 ];
 

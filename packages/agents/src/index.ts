@@ -40,4 +40,13 @@ export {
 export type { ScriptedDriverOptions } from "./scripted/scripted-driver.ts";
 export { parseScript } from "./scripted/script-schema.ts";
 export type { PermissionStep, Script, ScriptStep, StepType, StepValue } from "./scripted/script-schema.ts";
+export { createModelScript } from "./scripted-model/model-script.ts";
+export type { ModelStep } from "./scripted-model/model-script.ts";
+export { startScriptedModel } from "./scripted-model/start-scripted-model.ts";
+export type {
+  LoggedRequest,
+  RequestEnd,
+  ScriptedModel,
+  ScriptedModelOptions,
+} from "./scripted-model/start-scripted-model.ts";
 export { createTaskEnvironment } from "./task-environment.ts";
