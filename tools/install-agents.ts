@@ -30,7 +30,7 @@ function install(agent: RealAgentPackage): string | null {
       { cwd: fresh, encoding: "utf8", timeout: INSTALL_MS },
     );
     if (result.status !== 0 || !existsSync(join(fresh, "node_modules", agent.program)))
-      return `${result.error?.message ?? result.stderr}`.trim().split("\n")[0] ?? "npm install failed";
+      return (result.error?.message ?? result.stderr).trim().split("\n")[0] ?? "npm install failed";
     rmSync(folder, { recursive: true, force: true });
     renameSync(fresh, folder);
     return null;

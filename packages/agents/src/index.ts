@@ -55,4 +55,6 @@ export type {
   ScriptedModel,
   ScriptedModelOptions,
 } from "./scripted-model/start-scripted-model.ts";
+export { createTranscriptSeed, startResumed } from "./session/start-resumed.ts";
+export type { TranscriptLine } from "./session/start-resumed.ts";
 export { createTaskEnvironment } from "./task-environment.ts";

@@ -4,7 +4,7 @@ export { TEST_EPOCH_MS, TEST_PERSON, openTestRoom } from "./open-test-room.ts";
 export type { TestRoom } from "./open-test-room.ts";
 export { TEST_RUNNER, attemptResult, failedResult, openProjectDriver } from "./project-driver.ts";
 export type { ProjectDriver } from "./project-driver.ts";
-export { listAcpFixtures, readAcpFixture } from "./acp-fixtures.ts";
+export { listAcpFixtures, listNativeFixtures, readAcpFixture, readNativeFixture } from "./acp-fixtures.ts";
 export type { AcpFixtureLine } from "./acp-fixtures.ts";
 export { findEventFaults } from "./check-events.ts";
 export { EventCollector } from "./collect-events.ts";

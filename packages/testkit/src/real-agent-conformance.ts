@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { createModelScript, startScriptedModel } from "@canopy/agents";
+import { createModelScript, startResumed, startScriptedModel } from "@canopy/agents";
 import type { AgentSession, AgentStartSpec, ModelStep, ScriptedModel } from "@canopy/agents";
 import type { AgentErrorKind, AgentEvent } from "@canopy/protocol";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { findEventFaults } from "./check-events.ts";
 import { EventCollector } from "./collect-events.ts";
 import { GEMINI_SETTINGS, createRealAgentDriver, findRealAgent, launchRealAgent } from "./real-agents.ts";
@@ -14,10 +14,11 @@ import { spawnLocal } from "./spawn-local.ts";
 interface Trial {
   readonly cwd: string;
   readonly session: AgentSession;
+  readonly isFresh: boolean;
   readonly collector: EventCollector;
 }
 
-type StartTrial = (overrides?: Partial<AgentStartSpec>) => Promise<Trial>;
+type StartTrial = (overrides?: Partial<AgentStartSpec>, transcript?: readonly AgentEvent[]) => Promise<Trial>;
 type Step = Parameters<typeof createModelScript>[0][number];
 
 /** What differs between the agents, each with its reason where it is used. */
@@ -25,12 +26,17 @@ export interface RealAgentTraits {
   readonly errorKinds: Readonly<Partial<Record<AgentErrorKind, ModelStep["error"]>>>;
   /** True when the agent asks a person through its protocol. */
   readonly asksQuestions: boolean;
+  /** True when the agent tells what its commands printed. */
+  readonly tellsOutput: boolean;
+  /** True when the agent resumes by itself; else Canopy's transcript is told to a fresh session. */
+  readonly keepsSessions: boolean;
 }
 
 interface Bench {
   readonly folder: string;
   readonly model: ScriptedModel;
   readonly start: StartTrial;
+  readonly closeSessions: () => Promise<void>;
 }
 
 function say(...steps: Step[]): string {
@@ -68,12 +74,16 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
   await mkdir(tmp);
   await writeFile(path.join(home, ".gemini", "settings.json"), GEMINI_SETTINGS);
   let count = 0;
-  const start: StartTrial = async (overrides = {}) => {
+  const sessions: AgentSession[] = [];
+  const closeSessions = async (): Promise<void> => {
+    for (const session of sessions.splice(0)) await session.close();
+  };
+  const start: StartTrial = async (overrides = {}, transcript = []) => {
     count += 1;
     const cwd = overrides.cwd ?? path.join(folder, `work-${count}`);
     await mkdir(cwd, { recursive: true });
     const driver = createRealAgentDriver(name, launch);
-    const session = await driver.start({
+    const spec: AgentStartSpec = {
       spawn: spawnLocal,
       cwd,
       env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmp, TERM: "dumb", ...launch.env },
@@ -85,13 +95,19 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
       task: null,
       signal: new AbortController().signal,
       ...overrides,
-    });
-    return { cwd, session, collector: new EventCollector(session.events) };
+    };
+    const { resume } = spec;
+    const started =
+      resume === null
+        ? { session: await driver.start(spec), isFresh: true }
+        : await startResumed(driver, { ...spec, resume }, transcript);
+    sessions.push(started.session);
+    return { cwd, ...started, collector: new EventCollector(started.session.events) };
   };
-  return { folder, model, start };
+  return { folder, model, start, closeSessions };
 }
 
-function testWork(bench: () => Bench): void {
+function testWork(bench: () => Bench, traits: RealAgentTraits): void {
   test("edits, runs a command, streams, counts, sees the system text, and takes prompts one by one", async () => {
     const trial = await bench().start({ systemAppend: "CANOPY-SYSTEM-MARK" });
     const first = trial.session.prompt(
@@ -118,7 +134,9 @@ function testWork(bench: () => Bench): void {
       ["message.delta", "tool.started", "tool.ended", "usage"].filter((type) => !types.has(type as never)),
     ).toEqual([]);
     const outputs = events.flatMap((event) => (event.type === "tool.ended" ? [event.tool.output ?? ""] : []));
-    expect(outputs.some((output) => output.includes("from-the-tool"))).toBe(true);
+    expect(
+      outputs.some((output) => output.includes("from-the-tool\n") || output.endsWith("from-the-tool")),
+    ).toBe(traits.tellsOutput);
     expect(results[1]?.usage.inputTokens).toBeGreaterThan(0);
     expect(results[1]?.usage.outputTokens).toBeGreaterThan(0);
     const asked = bench().model.requests.filter((request) => request.stepIndex !== null);
@@ -219,7 +237,7 @@ function testQuestions(bench: () => Bench): void {
   });
 }
 
-function testResume(bench: () => Bench): void {
+function testResume(bench: () => Bench, traits: RealAgentTraits): void {
   test("after a SIGKILL the turn is lost, nothing is left, and the session can be resumed", async () => {
     const { folder, model, start } = bench();
     const trial = await start();
@@ -232,7 +250,8 @@ function testResume(bench: () => Bench): void {
     await trial.collector.ended;
     wellFormed(trial);
     const nativeSessionId = trial.session.nativeSessionId ?? "";
-    const resumed = await start({ cwd: trial.cwd, resume: { nativeSessionId } });
+    const resumed = await start({ cwd: trial.cwd, resume: { nativeSessionId } }, trial.collector.events);
+    expect(resumed.isFresh).toBe(!traits.keepsSessions);
     const before = model.requests.length;
     const result = await resumed.session.prompt(say({ text: "resumed" }));
     expect([result.reason, result.lastMessage]).toEqual(["end_turn", "resumed"]);
@@ -254,15 +273,16 @@ export function describeRealAgent(name: RealAgentName, traits: RealAgentTraits):
     beforeAll(async () => {
       bench = await openBench(name, program ?? "");
     });
+    afterEach(() => bench.closeSessions());
     afterAll(async () => {
       await bench.model.close();
       await rm(bench.folder, { recursive: true, force: true });
     });
-    testWork(current);
+    testWork(current, traits);
     testPermissions(current);
     testCancel(current);
     testErrors(current, traits);
     if (traits.asksQuestions) testQuestions(current);
-    testResume(current);
+    testResume(current, traits);
   });
 }

@@ -26,6 +26,11 @@ export interface ClaudeDriverOptions {
 const DEFAULT_START_MS = 60_000;
 const OWN_ENV = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", ENABLE_TOOL_SEARCH: "false" };
 
+const FIXED_ARGUMENTS = (
+  "--print --verbose --input-format stream-json --output-format stream-json " +
+  "--include-partial-messages --permission-prompt-tool stdio"
+).split(" ");
+
 function toServer(server: AgentMcpServer): object {
   if (server.type === "http") return { type: "http", url: server.url, headers: server.headers };
   return { type: "stdio", command: server.command, args: server.args, env: server.env };
@@ -34,8 +39,7 @@ function toServer(server: AgentMcpServer): object {
 function argumentsFor(spec: AgentStartSpec, sessionId: string): string[] {
   const servers = Object.fromEntries(spec.mcpServers.map((server) => [server.name, toServer(server)]));
   return [
-    ...["--print", "--verbose", "--input-format", "stream-json", "--output-format", "stream-json"],
-    ...["--include-partial-messages", "--permission-prompt-tool", "stdio"],
+    ...FIXED_ARGUMENTS,
     ...(spec.resume === null ? ["--session-id", sessionId] : ["--resume", sessionId]),
     ...(spec.model === null ? [] : ["--model", spec.model]),
     ...(spec.mcpServers.length === 0 ? [] : ["--mcp-config", JSON.stringify({ mcpServers: servers })]),

@@ -12,7 +12,7 @@ export const blockSchema = z.looseObject({
   input: z.json().optional(),
   tool_use_id: z.string().optional(),
   is_error: z.boolean().nullish(),
-  content: z.unknown(),
+  content: z.unknown().optional(),
 });
 
 /** `assistant` and `user` messages. */
@@ -93,7 +93,7 @@ export const controlResponseSchema = z.looseObject({
     subtype: z.string(),
     request_id: z.string(),
     error: z.string().optional(),
-    response: z.unknown(),
+    response: z.unknown().optional(),
   }),
 });
 

@@ -103,11 +103,14 @@ export class ClaudeMapper {
       return true;
     }
     if (event.type !== "content_block_delta") return QUIET_STREAM_EVENTS.has(event.type);
-    const { text, thinking } = event.delta ?? {};
+    this.#delta(event.delta ?? {});
+    return true;
+  }
+
+  #delta({ text, thinking }: { text?: string | undefined; thinking?: string | undefined }): void {
     if (text !== undefined || thinking !== undefined) this.#streamedId = this.#messageId;
     if (text !== undefined) this.#writer.message(text, this.#messageId);
     if (thinking !== undefined) this.#writer.thought(thinking, this.#messageId);
-    return true;
   }
 
   #system(message: JsonMessage): boolean {

@@ -1,4 +1,3 @@
-import type { Json } from "@canopy/protocol";
 import type { AgentCapabilities } from "../agent-driver.ts";
 import { classifyFailure } from "../classify-error.ts";
 import { readJsonLines } from "../session/json-lines.ts";
@@ -7,7 +6,7 @@ import { PLAIN_OPTIONS } from "../session/permission-broker.ts";
 import type { AgentLink, ProcessParts, TurnOutcome } from "../session/process-session.ts";
 import { createTurnError } from "../turn-error.ts";
 import { approvalSchema, turnResultSchema, userInputSchema } from "./codex-schema.ts";
-import type { CodexTurn } from "./codex-schema.ts";
+import type { CodexApproval, CodexTurn } from "./codex-schema.ts";
 import { CodexMapper } from "./map-codex-event.ts";
 
 /** What codex's app-server can do, measured with 0.169.0. It tells no prices. */
@@ -192,23 +191,24 @@ export class CodexLink implements AgentLink {
     if (method === "item/tool/requestUserInput") return this.#askUser(params, signal);
     const request = approvalSchema.safeParse(params).data;
     if (request === undefined) return null;
-    if (method === "mcpServer/elicitation/request") {
-      const isApproval = request._meta?.codex_approval_kind !== undefined;
-      if (!isApproval) return this.#elicit(request, signal);
-      const title = `${request.serverName ?? "server"}: ${request._meta?.tool_name ?? "tool"}`;
-      const isAllowed = await this.#permit(
-        { toolCallId: request.itemId ?? `${method}-${title}`, title },
-        signal,
-      );
-      return { action: isAllowed ? "accept" : "decline", content: null, _meta: null };
-    }
+    if (method === "mcpServer/elicitation/request") return this.#answerServer(request, signal);
     if (!method.endsWith("/requestApproval")) return null;
     const isFile = method === "item/fileChange/requestApproval";
-    const title = request.command ?? request.reason ?? (isFile ? "edit files" : "permission");
+    const title = request.command ?? request.reason ?? "permission";
     const kind = isFile ? ("edit" as const) : ("execute" as const);
     const isAllowed = await this.#permit({ toolCallId: request.itemId ?? method, title, kind }, signal);
+    // More rights for the whole turn are never given; a single command can ask again.
     if (method === "item/permissions/requestApproval") return { permissions: {}, scope: "turn" };
     return { decision: isAllowed ? "accept" : signal.aborted ? "cancel" : "decline" };
+  }
+
+  /** A tool server asks for leave to run a tool, or asks the person something. */
+  async #answerServer(request: CodexApproval, signal: AbortSignal): Promise<object> {
+    if (request._meta?.codex_approval_kind === undefined) return this.#elicit(request, signal);
+    const title = `${request.serverName ?? "server"}: ${request._meta.tool_name ?? "tool"}`;
+    const toolCallId = request.itemId ?? this.#mapper.openServerCall ?? title;
+    const isAllowed = await this.#permit({ toolCallId, title }, signal);
+    return { action: isAllowed ? "accept" : "decline", content: null, _meta: null };
   }
 
   async #permit(
@@ -221,10 +221,7 @@ export class CodexLink implements AgentLink {
     return (await this.#parts.permissions.ask(request, signal)) === "allow";
   }
 
-  async #elicit(
-    request: { readonly message?: string | undefined; readonly requestedSchema?: Json | undefined },
-    signal: AbortSignal,
-  ): Promise<object> {
+  async #elicit(request: CodexApproval, signal: AbortSignal): Promise<object> {
     const schema = request.requestedSchema;
     const answer = await this.#parts.permissions.askQuestion(request.message ?? "", schema, signal);
     return { action: answer === null ? "decline" : "accept", content: answer, _meta: null };
@@ -237,7 +234,10 @@ export class CodexLink implements AgentLink {
     const answers: Record<string, { answers: string[] }> = {};
     for (const { id } of questions) {
       const one: unknown = typeof answer === "object" && answer !== null ? Reflect.get(answer, id) : answer;
-      answers[id] = { answers: one === null || one === undefined ? [] : [String(one)] };
+      answers[id] = {
+        answers:
+          one === null || one === undefined ? [] : [typeof one === "string" ? one : JSON.stringify(one)],
+      };
     }
     return { answers };
   }

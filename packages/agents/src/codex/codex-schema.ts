@@ -7,7 +7,7 @@ export const itemSchema = z.looseObject({
   type: z.string(),
   id: z.string(),
   text: z.string().optional(),
-  summary: z.array(z.unknown()).optional(),
+  summary: z.array(z.unknown().optional()).optional(),
   command: z.string().optional(),
   cwd: z.string().optional(),
   status: z.string().nullish(),
@@ -15,15 +15,15 @@ export const itemSchema = z.looseObject({
   aggregatedOutput: z.string().nullish(),
   exitCode: z.int().nullish(),
   changes: z
-    .array(z.looseObject({ path: z.string(), diff: z.string().nullish(), kind: z.unknown() }))
+    .array(z.looseObject({ path: z.string(), diff: z.string().nullish(), kind: z.unknown().optional() }))
     .optional()
     .catch(undefined),
   server: z.string().optional(),
   tool: z.string().optional(),
   arguments: z.json().optional(),
-  result: z.looseObject({ content: z.unknown() }).nullish().catch(null),
+  result: z.looseObject({ content: z.unknown().optional() }).nullish().catch(null),
   error: z.looseObject({ message: z.string().optional() }).nullish().catch(null),
-  contentItems: z.unknown(),
+  contentItems: z.unknown().optional(),
   query: z.string().nullish(),
 });
 
@@ -106,3 +106,5 @@ export const userInputSchema = z.looseObject({
 export type CodexTurn = z.infer<typeof turnEventSchema>["turn"];
 /** One item of a turn. */
 export type CodexItem = z.infer<typeof itemSchema>;
+/** What codex asks leave for. */
+export type CodexApproval = z.infer<typeof approvalSchema>;

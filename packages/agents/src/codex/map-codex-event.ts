@@ -79,9 +79,15 @@ export class CodexMapper {
   /** Texts that came in pieces; the whole one, which follows, is not told again. */
   readonly #streamed = new Set<string>();
   readonly #outputs = new Map<string, string>();
+  #openServerCall: string | null = null;
 
   constructor(writer: EventWriter) {
     this.#writer = writer;
+  }
+
+  /** The tool call of a server that began last: requests for leave do not name it. */
+  get openServerCall(): string | null {
+    return this.#openServerCall;
   }
 
   /** Writes the events of one notification and returns the turn when it ends one. */
@@ -127,6 +133,7 @@ export class CodexMapper {
     const state = isEnd ? toolState(item) : "in_progress";
     writer.tool(item.id, { ...patch, state });
     if (isEnd) this.#outputs.delete(item.id);
+    if (item.type === "mcpToolCall") this.#openServerCall = isEnd ? null : item.id;
     return true;
   }
 
