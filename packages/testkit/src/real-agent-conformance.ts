@@ -8,6 +8,7 @@ import { findEventFaults } from "./check-events.ts";
 import { EventCollector } from "./collect-events.ts";
 import { GEMINI_SETTINGS, createRealAgentDriver, findRealAgent, launchRealAgent } from "./real-agents.ts";
 import type { RealAgentName } from "./real-agents.ts";
+import { startMcpRecorder } from "./start-mcp-recorder.ts";
 import { spawnLocal } from "./spawn-local.ts";
 
 /** A real agent at work against a scripted model, in folders of its own. */
@@ -237,6 +238,26 @@ function testQuestions(bench: () => Bench): void {
   });
 }
 
+function testTools(bench: () => Bench): void {
+  test("calls a tool of an MCP server over HTTP, with the session's token", async () => {
+    const recorder = await startMcpRecorder();
+    const headers = { Authorization: "Bearer session-token-1" };
+    const server = { type: "http" as const, name: "canopy", url: recorder.url, headers };
+    const trial = await bench().start({ mcpServers: [server] });
+    const result = await trial.session.prompt(
+      say({ tool: "mcp:canopy:note", args: { text: "hello from inside" } }, { text: "noted it" }),
+    );
+    expect([result.reason, result.error, result.lastMessage]).toEqual(["end_turn", null, "noted it"]);
+    expect(recorder.calls).toEqual([{ authorization: "Bearer session-token-1", text: "hello from inside" }]);
+    const ended = trial.collector.events.filter((event) => event.type === "tool.ended");
+    expect(ended.map((event) => event.tool.state)).toEqual(["completed"]);
+    await trial.session.close();
+    await trial.collector.ended;
+    wellFormed(trial);
+    await recorder.close();
+  });
+}
+
 function testResume(bench: () => Bench, traits: RealAgentTraits): void {
   test("after a SIGKILL the turn is lost, nothing is left, and the session can be resumed", async () => {
     const { folder, model, start } = bench();
@@ -281,6 +302,7 @@ export function describeRealAgent(name: RealAgentName, traits: RealAgentTraits):
     testWork(current, traits);
     testPermissions(current);
     testCancel(current);
+    testTools(current);
     testErrors(current, traits);
     if (traits.asksQuestions) testQuestions(current);
     testResume(current, traits);
