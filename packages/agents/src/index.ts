@@ -58,3 +58,7 @@ export type {
 export { createTranscriptSeed, startResumed } from "./session/start-resumed.ts";
 export type { TranscriptLine } from "./session/start-resumed.ts";
 export { createTaskEnvironment } from "./task-environment.ts";
+export { judgeBudgets } from "./limits/judge-budget.ts";
+export type { Budget, BudgetAction, BudgetBreach, BudgetLimits, Spending } from "./limits/judge-budget.ts";
+export { createBucket, noteRefusal, noteSuccess, takeTurn } from "./limits/provider-bucket.ts";
+export type { BucketOptions, ProviderBucket } from "./limits/provider-bucket.ts";
