@@ -57,6 +57,7 @@ export type {
 } from "./scripted-model/start-scripted-model.ts";
 export { createTranscriptSeed, startResumed } from "./session/start-resumed.ts";
 export type { TranscriptLine } from "./session/start-resumed.ts";
+export { spawnLocal } from "./session/spawn-local.ts";
 export { createTaskEnvironment } from "./task-environment.ts";
 export { judgeBudgets } from "./limits/judge-budget.ts";
 export type { Budget, BudgetAction, BudgetBreach, BudgetLimits, Spending } from "./limits/judge-budget.ts";

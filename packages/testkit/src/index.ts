@@ -15,7 +15,7 @@ export type { ConformanceHarness, ConformanceScenario } from "./driver-conforman
 export { createFakeChild } from "./fake-child.ts";
 export type { FakeChild } from "./fake-child.ts";
 export { createSayPrompt, createScenarioScript } from "./scripted-scenarios.ts";
-export { spawnLocal } from "./spawn-local.ts";
+export { spawnLocal } from "@canopy/agents";
 export {
   GEMINI_SETTINGS,
   REAL_AGENTS,

@@ -9,7 +9,7 @@ import { EventCollector } from "./collect-events.ts";
 import { GEMINI_SETTINGS, createRealAgentDriver, findRealAgent, launchRealAgent } from "./real-agents.ts";
 import type { RealAgentName } from "./real-agents.ts";
 import { startMcpRecorder } from "./start-mcp-recorder.ts";
-import { spawnLocal } from "./spawn-local.ts";
+import { spawnLocal } from "@canopy/agents";
 
 /** A real agent at work against a scripted model, in folders of its own. */
 interface Trial {
