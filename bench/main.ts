@@ -7,7 +7,7 @@ import { formatBenchResult } from "./format-bench-result.ts";
 const folder = import.meta.dirname;
 
 /** What can be run; each is a file of that name that exports `run`. */
-const BENCHES = ["daemon", "events", "landing", "rooms", "workspace"];
+const BENCHES = ["agents", "daemon", "events", "landing", "rooms", "workspace"];
 
 async function runBench(name: string): Promise<void> {
   const module = (await import(`./${name}.ts`)) as { readonly run: () => Promise<BenchResult> };

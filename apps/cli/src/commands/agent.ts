@@ -80,9 +80,9 @@ async function testAgent(name: string, options: TestOptions): Promise<boolean> {
     printText(`it said: ${sanitizeLine(test.message.trim().slice(0, 200))}`);
   } else {
     const { error } = test;
-    throw new CanopyError(error?.code ?? "agent.failed", error?.message ?? `the turn ended: ${test.reason}`, {
-      ...(error === null || error.hint === null ? {} : { hint: error.hint }),
-    });
+    const message = error?.message ?? `the turn ended: ${test.reason}`;
+    const hint = error?.hint ?? null;
+    throw new CanopyError(error?.code ?? "agent.failed", message, hint === null ? {} : { hint });
   }
   return test.ok;
 }
@@ -91,7 +91,8 @@ async function testAgent(name: string, options: TestOptions): Promise<boolean> {
 export const registerAgent: RegisterCommands = (program, setExit) => {
   const agent = program
     .command("agent")
-    .description("the agents that can be run: what is installed, what it can do, does it work");
+    .description("the agents that can be run: what is installed, what it can do, does it work")
+    .addHelpText("after", "\nExample:\n  canopy agent list");
   agent
     .command("list")
     .description("list the agents that Canopy knows and the configured ones")

@@ -110,7 +110,8 @@ async function cancelSession(reference: string, options: JsonOption): Promise<vo
 export const registerSession: RegisterCommands = (program) => {
   const session = program
     .command("session")
-    .description("the agents' sessions: what was asked, said and done");
+    .description("the agents' sessions: what was asked, said and done")
+    .addHelpText("after", "\nExample:\n  canopy session list");
   session
     .command("list")
     .description("list the sessions of this project")
