@@ -27,6 +27,7 @@ export class QueueSimulation {
   readonly #policy: QueuePolicy;
   readonly #flaked = new Set<string>();
   readonly #landed = new Set<string>();
+  readonly #states = new Map<string, string>();
   #held: LeasedJob[] = [];
   #runnerCount = 0;
   #editCount = 0;
@@ -271,7 +272,11 @@ export class QueueSimulation {
     const known = new Set<string>(changes.map((change) => change.changeId));
     for (const changeId of this.#landed) if (!known.has(changeId)) this.#breach(`${changeId} was lost`);
     for (const { changeId, state, landedCommit } of changes) {
+      const before = this.#states.get(changeId);
+      this.#states.set(changeId, state);
       if (state === "landed") {
+        if (before === "paused" || before === "ejected" || before === "abandoned")
+          this.#breach(`${changeId} landed although it was ${before}`);
         this.#landed.add(changeId);
         if (!commits.has(landedCommit)) this.#breach(`${changeId} landed outside the branch`);
       } else if (this.#landed.has(changeId)) this.#breach(`${changeId} was landed and is ${state}`);
