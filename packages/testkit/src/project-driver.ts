@@ -134,8 +134,8 @@ export function stackBuild(
     tip,
     tipTree: `tree-${tip}`,
     tipKey: `tree-${tip}`,
-    policy: policy as unknown as Json,
-    outcomes: outcomes as unknown as Json,
+    policy,
+    outcomes: [...outcomes],
   };
 }
 

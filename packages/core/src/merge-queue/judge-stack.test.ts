@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import fc from "fast-check";
+import { assert as check, integer, nat, property } from "fast-check";
 import type { CandidateStatus } from "./judge-stack.ts";
 import { judgeStack } from "./judge-stack.ts";
 
@@ -50,18 +50,13 @@ function search(
 }
 
 test("[MQ9] the first red candidate is always found, with few rounds", () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 64 }),
-      fc.nat(64),
-      fc.integer({ min: 1, max: 8 }),
-      (count, red, slots) => {
-        const found = search(count, red, slots);
-        expect(found.good).toBe(Math.min(count, red));
-        expect(found.culprit).toBe(red < count ? red : null);
-        expect(found.asked).toBeLessThanOrEqual(2 + Math.ceil(Math.log2(count + 1)));
-      },
-    ),
+  check(
+    property(integer({ min: 1, max: 64 }), nat(64), integer({ min: 1, max: 8 }), (count, red, slots) => {
+      const found = search(count, red, slots);
+      expect(found.good).toBe(Math.min(count, red));
+      expect(found.culprit).toBe(red < count ? red : null);
+      expect(found.asked).toBeLessThanOrEqual(2 + Math.ceil(Math.log2(count + 1)));
+    }),
     { seed: 20261125, numRuns: 400 },
   );
 });

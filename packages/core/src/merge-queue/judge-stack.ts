@@ -33,6 +33,39 @@ function splitWidest(boundaries: readonly number[]): number | null {
   return best;
 }
 
+/** Positions from 1 at which the last green candidate is, and the first red one behind it (one past the end for none). */
+function findBounds(statuses: readonly CandidateStatus[]): { readonly good: number; readonly red: number } {
+  const good = statuses.lastIndexOf("green") + 1;
+  const red = statuses.indexOf("red", good) + 1;
+  return { good, red: red === 0 ? statuses.length + 1 : red };
+}
+
+/** Chooses what to validate: the tip while nothing is known to be red, and then the middle of what is widest open. */
+function chooseProbes(open: {
+  readonly good: number;
+  readonly red: number;
+  readonly count: number;
+  readonly running: readonly number[];
+  readonly slots: number;
+}): number[] {
+  const { good, red, count, slots } = open;
+  const taken = [...open.running];
+  const probes: number[] = [];
+  const end = Math.min(red, count);
+  if (red > count && count > good && !taken.includes(count) && slots > 0) {
+    probes.push(count);
+    taken.push(count);
+  }
+  while (probes.length < slots) {
+    const boundaries = [good, ...taken.filter((position) => position < end), end];
+    const next = splitWidest(boundaries.sort((left, right) => left - right));
+    if (next === null) break;
+    probes.push(next);
+    taken.push(next);
+  }
+  return probes;
+}
+
 /**
  * Judges a stack of candidates, each standing on those before it (the algorithm of bors, with several probes at a time):
  * a green one makes all before it good; the tip is tried first, since mostly all is well; a red one is searched for by
@@ -40,41 +73,14 @@ function splitWidest(boundaries: readonly number[]): number | null {
  */
 export function judgeStack({ statuses, slots }: StackStatus): StackJudgement {
   const count = statuses.length;
-  const at = (position: number): CandidateStatus => statuses[position - 1] ?? "unknown";
-  let good = 0;
-  for (let position = count; position > 0 && good === 0; position -= 1) {
-    if (at(position) === "green") good = position;
-  }
-  let red = count + 1;
-  for (let position = good + 1; position <= count && red > count; position += 1) {
-    if (at(position) === "red") red = position;
-  }
-  const running: number[] = [];
-  const useless: number[] = [];
-  for (let position = 1; position <= count; position += 1) {
-    if (at(position) !== "running") continue;
-    if (position > good && position < red) running.push(position);
-    else useless.push(position - 1);
-  }
-  const probes: number[] = [];
-  const isTipOpen = red > count && count > good && !running.includes(count);
-  if (isTipOpen && slots > 0) {
-    probes.push(count);
-    running.push(count);
-  }
-  while (probes.length < slots) {
-    const end = red > count ? count : red;
-    const next = splitWidest(
-      [good, ...running.filter((position) => position < end), end].sort((a, b) => a - b),
-    );
-    if (next === null) break;
-    probes.push(next);
-    running.push(next);
-  }
+  const { good, red } = findBounds(statuses);
+  const atWork = statuses.flatMap((status, index) => (status === "running" ? [index + 1] : []));
+  const running = atWork.filter((position) => position > good && position < red);
+  const probes = chooseProbes({ good, red, count, running, slots });
   return {
     goodCount: good,
     culprit: red === good + 1 && red <= count ? red - 1 : null,
     probes: probes.map((position) => position - 1),
-    useless,
+    useless: atWork.filter((position) => !running.includes(position)).map((position) => position - 1),
   };
 }
