@@ -107,6 +107,8 @@ const CONFLICTS: Project = {
     "resolved.txt": THREE,
     "one-side.txt": THREE,
     "marked.txt": THREE,
+    "reverted.txt": THREE,
+    "elsewhere.txt": THREE,
     "others-delete.txt": THREE,
     "task-deletes.txt": THREE,
     "old-name.txt": THREE,
@@ -116,7 +118,7 @@ const CONFLICTS: Project = {
   first: {
     title: "first",
     script: [
-      "for file in handed-back resolved one-side marked task-deletes; do",
+      "for file in handed-back resolved one-side marked reverted elsewhere task-deletes; do",
       "sed -i 's/^middle$/middle by others/' $file.txt; echo 'end by others' >> $file.txt; done",
       "rm others-delete.txt; mv old-name.txt new-name.txt",
       "echo 'b 1' > deps/b.txt; cat deps/*.txt | sort > lock.txt",
@@ -156,6 +158,12 @@ const CONFLICTS: Project = {
         work: `${edit("marked.txt")}\n${wait}`,
         "hand-back": "echo 'I am done' >> marked.txt",
         resolver: keepBoth("marked.txt"),
+      }),
+    "reverts elsewhere": (wait) =>
+      stages({
+        work: `${edit("reverted.txt")}\n${wait}`,
+        "hand-back": `${keepBoth("reverted.txt")}\nprintf 'top\\nmiddle\\nbottom\\n' > elsewhere.txt`,
+        resolver: `grep -q 'lines that others added are gone\\|take away lines' "$TMPDIR/prompt"\n${keepBoth("reverted.txt")}`,
       }),
     "edits what is gone": (wait) =>
       stages({
@@ -282,6 +290,16 @@ test("agents that take one side whole are refused, and a person gets the change 
   expect(await userGit(conflicts.cwd, "show", `${change.commit}:one-side.txt`)).toContain("middle by task");
   for (const attempt of task.attempts)
     expect(await userGit(conflicts.cwd, "cat-file", "-t", attempt.capture?.ref ?? "none")).toBe("commit");
+});
+
+test("an agent that resolves its conflict and takes a stale copy of another file along is refused", async () => {
+  const change = changeOf(conflicts, "reverts elsewhere");
+  expect(rungsOf(change)).toEqual(["hand-back failed", "resolver worked"]);
+  expect(change.ladder[0]?.detail).toBe("it would take away lines that others added: elsewhere.txt (2)");
+  expect(await landedFile(conflicts, "reverted.txt")).toBe(BOTH);
+  expect(await landedFile(conflicts, "elsewhere.txt")).toBe(
+    text("top", "middle by others", "bottom", "end by others").trimEnd(),
+  );
 });
 
 test("markers that are left are refused, and the next rung is told", async () => {
