@@ -11,7 +11,7 @@ import {
 import { blockChange } from "./decide-build.ts";
 import { describeValidation } from "./describe-validation.ts";
 import { cancelTrials, cutStack, laneOf, narrowWindow, updateChange } from "./edit-stack.ts";
-import { climbLadder } from "./ladder.ts";
+import { climbLadder, countRedRepair } from "./ladder.ts";
 import type { CandidateStatus } from "./judge-stack.ts";
 import { judgeStack } from "./judge-stack.ts";
 import { fileFollowUp } from "./settle-failing.ts";
@@ -163,7 +163,8 @@ function settleCulprit(
   const change = selectChange(context.sql, culprit.changeId);
   if (change === undefined) return true;
   const reason = describeValidation(validation);
-  climbLadder(context, { ...change, state: "failing", reason, stuckOn: culprit.commit }, false);
+  const ladder = countRedRepair(change, reason);
+  climbLadder(context, { ...change, state: "failing", reason, stuckOn: culprit.commit, ladder }, false);
   return true;
 }
 

@@ -64,6 +64,15 @@ export function addStep(change: Change, step: LadderStep): LadderStep[] {
   ].slice(-MAX_LADDER_STEPS);
 }
 
+/** A repair whose change is red again did not help, and counts for its budget. */
+export function countRedRepair(change: Change, reason: string): LadderStep[] {
+  const at = change.ladder.length - 1;
+  const last = change.ladder[at];
+  if (last?.rung !== "repair" || last.outcome !== "worked" || at < change.ladderFrom) return change.ladder;
+  const detail = `it is red again: ${reason}`.slice(0, 4000);
+  return change.ladder.with(at, { ...last, outcome: "failed", detail });
+}
+
 /**
  * Sets a stuck change (conflicted or failing) on its next rung: an agent, a command, the task once more, or a person. The
  * change is emitted with what is done about it.

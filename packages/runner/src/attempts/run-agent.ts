@@ -119,6 +119,7 @@ async function startTranscript(run: AgentRun, session: AgentSession): Promise<Tr
       source: run.source,
       featureId: GENERAL_FEATURE,
       sessionId: run.job.sessionId,
+      attemptId: run.job.attemptId,
       author: run.job.askedBy,
       prompt: run.prompt,
     });
