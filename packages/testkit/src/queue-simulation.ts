@@ -79,7 +79,7 @@ export class QueueSimulation {
   resolveAll(): void {
     for (const change of this.driver.changes()) {
       if (change.state === "paused" || change.state === "ejected")
-        this.driver.submit({ type: "change.requeue", changeId: change.changeId });
+        this.#submitAsPerson({ type: "change.requeue", changeId: change.changeId });
     }
     this.driver.submit({ type: "queue.resume", integrationRef: BRANCH });
   }
@@ -140,13 +140,14 @@ export class QueueSimulation {
       { type: "queue.resume", integrationRef: BRANCH },
       { type: "queue.resume", integrationRef: BRANCH },
     ];
-    const command = commands[Math.floor(this.#random() * commands.length)];
-    const answer = this.driver.submit(command);
-    if (
-      answer.type === "accepted" &&
-      (command?.["type"] === "change.pause" || command?.["type"] === "change.eject")
-    )
-      this.#setAside.add(changeId);
+    this.#submitAsPerson(commands[Math.floor(this.#random() * commands.length)] ?? {});
+  }
+
+  #submitAsPerson(command: Record<string, Json>): void {
+    const { type, changeId } = command;
+    if (this.driver.submit(command).type === "rejection" || typeof changeId !== "string") return;
+    if (type === "change.pause" || type === "change.eject") this.#setAside.add(changeId);
+    else if (type === "change.requeue") this.#setAside.delete(changeId);
   }
 
   #carryOut(leased: LeasedJob): void {
@@ -291,10 +292,10 @@ export class QueueSimulation {
 
   /** What one step may not do to a change. */
   #lookAtStep({ changeId, state, revision, commit }: Change, before: Change | undefined): void {
-    const wasAside = before !== undefined && ["paused", "ejected", "abandoned"].includes(before.state);
-    if (wasAside && ["testing", "landing", "landed"].includes(state))
-      this.#breach(`${changeId} is ${state} although it was ${before.state}`);
-    if ((state === "paused" || state === "ejected") && !this.#setAside.has(changeId))
+    const isAside = this.#setAside.has(changeId);
+    if (isAside && ["queued", "building", "testing", "landing", "landed"].includes(state))
+      this.#breach(`${changeId} is ${state} although a person set it aside`);
+    if ((state === "paused" || state === "ejected") && !isAside)
       this.#breach(`${changeId} is ${state}, and nobody said so`);
     if (before !== undefined && revision > before.revision && commit === before.commit)
       this.#breach(`${changeId} was resolved and has its old work`);
