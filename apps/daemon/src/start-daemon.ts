@@ -12,6 +12,7 @@ import type { DaemonPaths } from "./home/daemon-paths.ts";
 import { readOrCreateToken, writePrivateFile } from "./home/private-file.ts";
 import { openLog } from "./open-log.ts";
 import { ProjectHub } from "./projects/project-hub.ts";
+import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
 import { listen } from "./server/listen.ts";
@@ -153,6 +154,7 @@ function createPorts(
     startRun: async (projectId, request, asked) =>
       await (await hub.openById(projectId)).startRun(request, asked),
     deliver: async (projectId, request) => await (await hub.openById(projectId)).deliver(request),
+    queue: createQueuePorts(hub),
     workspaceBackend: () => hub.workspaceBackend(),
     // After the answer is on its way.
     stop: () => setImmediate(() => late().stop()),

@@ -20,6 +20,7 @@ export {
   CHECKPOINT_REF_PREFIX,
   COMMITS_REF_PREFIX,
   FAILED_REF_PREFIX,
+  RESOLVED_REF_PREFIX,
   isAncestor,
   listRefs,
   listWorktrees,
@@ -62,3 +63,5 @@ export { exportPatch } from "./export-patch.ts";
 export type { PatchRequest } from "./export-patch.ts";
 export { expireRefs } from "./expire-refs.ts";
 export type { ExpireRequest, ExpiredRef, ExpiryRule } from "./expire-refs.ts";
+export { readTreeFile } from "./read-tree-file.ts";
+export type { TreeFile } from "./read-tree-file.ts";

@@ -10,6 +10,8 @@ export const ATTEMPT_REF_PREFIX = "refs/canopy/attempts/";
 export const COMMITS_REF_PREFIX = "refs/canopy/commits/";
 /** Where failed candidates are kept: followed by the change's id and a number. */
 export const FAILED_REF_PREFIX = "refs/canopy/failed/";
+/** Where what a person made of a stuck change is kept: followed by the change's id. */
+export const RESOLVED_REF_PREFIX = "refs/canopy/resolved/";
 /** Where checkpoints of live sessions are kept. */
 export const CHECKPOINT_REF_PREFIX = "refs/canopy/checkpoints/";
 /** Where base commits in use are kept alive: followed by the commit's id. */

@@ -231,3 +231,27 @@ export type {
   RunPlan,
   RunRequest,
 } from "./requests.ts";
+export {
+  changeConflictSchema,
+  conflictChoiceSchema,
+  conflictDetailSchema,
+  conflictVersionSchema,
+  fileContentSchema,
+  keptPatchSchema,
+  landedIntentSchema,
+  queueAnswerSchemas,
+  queueViewSchema,
+  resolutionSchema,
+  resolveRequestSchema,
+} from "./queue-answers.ts";
+export type {
+  ChangeConflict,
+  ConflictDetail,
+  FileContent,
+  KeptPatch,
+  LandedIntent,
+  QueueView,
+  Resolution,
+  ResolveInput,
+  ResolveRequest,
+} from "./queue-answers.ts";

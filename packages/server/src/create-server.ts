@@ -12,6 +12,7 @@ import { createOpenApiDocument } from "./http/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { readNumberQuery } from "./http/route.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
+import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
 import { TASK_ROUTES } from "./routes/task-routes.ts";
 import type { ServerPorts, TransportContext } from "./server-ports.ts";
@@ -23,7 +24,7 @@ export const MAX_BODY_BYTES = 33_554_432;
 const MAX_KEY_CHARS = 180;
 
 /** Every REST endpoint, more specific paths first. */
-export const ROUTES: readonly Route[] = [...NODE_ROUTES, ...TASK_ROUTES, ...RUN_ROUTES];
+export const ROUTES: readonly Route[] = [...NODE_ROUTES, ...TASK_ROUTES, ...RUN_ROUTES, ...QUEUE_ROUTES];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */
 export interface Server {
@@ -151,6 +152,8 @@ async function answer(context: Context<Env>, route: Route, ports: ServerPorts): 
       named === undefined || named === "" ? ports.defaultActor : { kind: "person", id: named.slice(0, 200) },
     key: readKey(context, ports),
   });
+  // What is not JSON, such as a patch.
+  if (result instanceof Response) return result;
   return Response.json(result, { status: route.successStatus ?? 200 });
 }
 

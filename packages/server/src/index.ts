@@ -8,11 +8,12 @@ export { createOpenApiDocument } from "./http/openapi.ts";
 export { createEventStream } from "./http/event-stream.ts";
 export type { EventStreamOptions } from "./http/event-stream.ts";
 export { checkAccess, isSameSecret } from "./http/check-access.ts";
-export { statusOf, toWireError } from "./http/error-response.ts";
+export { RejectedError, statusOf, toWireError } from "./http/error-response.ts";
 export type { Route, RouteCall } from "./http/route.ts";
 export type {
   Asked,
   ObservedRequest,
+  QueuePorts,
   ServerLog,
   ServerMetrics,
   ServerPorts,

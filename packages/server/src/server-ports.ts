@@ -1,9 +1,13 @@
 import type {
   Actor,
+  ChangeConflict,
   DaemonStatus,
   DeliverReport,
   DeliverRequest,
+  KeptPatch,
   Project,
+  Resolution,
+  ResolveRequest,
   Run,
   RunPlan,
   RunRequest,
@@ -38,6 +42,27 @@ export interface Asked {
   readonly key: string;
 }
 
+/** What the merge queue's endpoints need of git, by project. All throw `thing.not-found` and `git.failed`. */
+export interface QueuePorts {
+  /** Makes sure that somebody carries out what a command asks for. */
+  wake(projectId: string): Promise<void>;
+  readConflict(projectId: string, changeId: string): Promise<ChangeConflict>;
+  /** Merges again with the choices. Throws `conflict` while paths are unresolved, and what the room refuses. */
+  resolve(projectId: string, changeId: string, request: ResolveRequest, asked: Asked): Promise<Resolution>;
+  listPatches(projectId: string): Promise<readonly KeptPatch[]>;
+  /** A kept commit as a patch in mail form. */
+  exportPatch(
+    projectId: string,
+    ref: string,
+  ): Promise<{ readonly ref: string; readonly commit: string; readonly patch: Uint8Array }>;
+  /** Makes a kept commit its change's work. Throws `conflict` when it does not go on the branch any more. */
+  applyPatch(projectId: string, ref: string, asked: Asked): Promise<Resolution>;
+  expirePatches(
+    projectId: string,
+    isDryRun: boolean,
+  ): Promise<readonly { readonly ref: string; readonly commit: string; readonly ageMs: number }[]>;
+}
+
 /** What the server needs of the program it is part of. */
 export interface ServerPorts {
   readonly host: RoomHost;
@@ -59,6 +84,7 @@ export interface ServerPorts {
   /** Starts a run with the project's configuration. Throws `config.invalid`, `usage.unknown-agent`, `repository.*`. */
   startRun(projectId: string, request: RunRequest, asked: Asked): Promise<Run>;
   deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
+  readonly queue: QueuePorts;
   /** How workspaces are made here, and why not in a better way. */
   workspaceBackend(): Promise<{
     readonly backend: string;

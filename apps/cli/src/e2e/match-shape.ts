@@ -36,6 +36,7 @@ function matchName(shapes: Shapes, name: string, value: unknown, where: string):
   if (name === "any") return [];
   if (name === "null") return value === null ? [] : [`${where}: not null`];
   if (PRIMITIVES.has(name)) return typeof value === name ? [] : [`${where}: ${typeof value}, not ${name}`];
+  if (name.endsWith("[]")) return matchShape(shapes, [name.slice(0, -2)], value, where);
   const named = shapes.get(name);
   return named === undefined ? [`${where}: no shape ${name}`] : matchShape(shapes, named, value, where);
 }

@@ -1,3 +1,4 @@
+import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Overlap } from "@canopy/protocol";
@@ -22,6 +23,7 @@ test("two running agents that edit one line are told of it, and people too, befo
   const cwd = join(home.root, "radar");
   await createTestRepository(cwd, { "shared.txt": "start\n", "other.txt": "other\n" });
   await showGates(cwd, home.root);
+  await appendFile(join(cwd, ".canopy", "config.toml"), '[queue]\nradar_interval = "500ms"\n');
   const gate = await createGate(home.root, "radar");
   for (const title of ["left", "right"]) await home.ask(["task", "add", title], { cwd });
   await home.ask(["task", "add", "apart"], { cwd });
@@ -33,13 +35,12 @@ test("two running agents that edit one line are told of it, and people too, befo
   ].join("\n");
   const running = home.start(["run", "-c", "3", "--agent", `command:${script}`], {
     cwd,
-    env: { CANOPY_TEST: "1" },
   });
-  const overlaps = await waitFor("the radar", async () => {
-    const { queue } = await home.ask<{ queue: { overlaps: Overlap[] } }>(["queue", "radar"], { cwd });
-    return queue.overlaps.length >= 2 ? queue.overlaps : null;
+  const found = await waitFor("the radar", async () => {
+    const { overlaps } = await home.ask<{ overlaps: Overlap[] }>(["queue", "radar"], { cwd });
+    return overlaps.length >= 2 ? overlaps : null;
   });
-  expect(overlaps.map(({ files }) => files)).toEqual([
+  expect(found.map(({ files }) => files)).toEqual([
     [{ path: "shared.txt", kind: "content" }],
     [{ path: "shared.txt", kind: "content" }],
   ]);

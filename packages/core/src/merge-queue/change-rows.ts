@@ -149,6 +149,23 @@ export function countOvertakers(sql: Sql, changeId: string): number {
   return row === undefined ? 0 : readNumber(row, "count");
 }
 
+/** Queued changes whose tasks depend on others in some way. */
+export function selectQueuedWithDependencies(sql: Sql): Change[] {
+  return sql
+    .exec(
+      `SELECT value FROM changes WHERE state = 'queued' AND task_id IN (SELECT task_id FROM dependencies)
+       ORDER BY position`,
+    )
+    .map((row) => parseChange(row));
+}
+
+/** Branches that changes are queued for. */
+export function selectQueuedRefs(sql: Sql): string[] {
+  return sql
+    .exec("SELECT DISTINCT integration_ref FROM changes WHERE state = 'queued' ORDER BY integration_ref")
+    .map((row) => readText(row, "integration_ref"));
+}
+
 /** True while some change may still move by itself. */
 export function hasOpenChanges(sql: Sql): boolean {
   const rows = sql.exec(

@@ -128,11 +128,14 @@ export class ConflictRadar {
         });
       }
     }
-    await this.#report(
-      blip,
-      overlaps.filter(({ files }) => files.length > 0),
-    );
-    if (!this.#blips.has(attemptId)) await this.#forget(blip);
+    await this.#report(blip, overlaps);
+    // The other half of each pair: nobody else need look again.
+    for (const { other, files } of overlaps) {
+      const sibling = other === null ? undefined : this.#blips.get(other);
+      if (sibling === undefined) continue;
+      const rest = sibling.overlaps.filter((overlap) => overlap.other !== attemptId);
+      await this.#report(sibling, [...rest, { other: attemptId, files }]);
+    }
   }
 
   async #keep({ session }: Blip, tree: string): Promise<string> {
@@ -156,7 +159,8 @@ export class ConflictRadar {
     return found.state === "clean" ? [] : found.files.map(({ path, kind }) => ({ path, kind }));
   }
 
-  async #report(blip: Blip, overlaps: readonly Overlap[]): Promise<void> {
+  async #report(blip: Blip, seen: readonly Overlap[]): Promise<void> {
+    const overlaps = seen.filter(({ files }) => files.length > 0);
     if (JSON.stringify(overlaps) === JSON.stringify(blip.overlaps)) return;
     blip.overlaps = overlaps;
     this.#reportCount += 1;

@@ -167,29 +167,6 @@ const changes: readonly Route[] = [
   }),
   route({
     method: "post",
-    path: `${PATH}/changes/:change/requeue`,
-    summary: "Puts a stuck change back into the queue",
-    response: answerSchemas.changeId,
-    handle: (call) =>
-      submitTo(projectRoomOf(call), call, { type: "change.requeue", changeId: readParam(call, "change") }),
-  }),
-  route({
-    method: "post",
-    path: `${PATH}/changes/:change/abandon`,
-    summary: "Takes a change out for good; its work is kept",
-    response: answerSchemas.changeId,
-    body: z.strictObject({ reason: z.string().max(5000).default("") }),
-    handle: (call) => {
-      const command = {
-        type: "change.abandon",
-        changeId: readParam(call, "change"),
-        reason: call.body.reason,
-      };
-      return submitTo(projectRoomOf(call), call, command);
-    },
-  }),
-  route({
-    method: "post",
     path: `${PATH}/deliver`,
     summary: "Brings landed work to the user's branch, or says what stands in the way",
     body: deliverRequestSchema,
