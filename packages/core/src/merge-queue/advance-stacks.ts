@@ -34,8 +34,16 @@ function readStatus(
   if (validation?.state === "passed") return { status: "green", validation };
   if (validation?.state === "failed" && validation.tries === 2) return { status: "red", validation };
   const isRunning = selectTrials(context.sql).some((trial) => trial.key === key);
+  if (validation?.state === "failed") return { status: isRunning ? "confirming" : "suspect", validation };
   return { status: isRunning ? "running" : "unknown", validation };
 }
+
+/** Leniently nobody is searched for: a red tree is tried once more, and then as good as a green one. */
+const LENIENT: Readonly<Partial<Record<CandidateStatus, CandidateStatus>>> = {
+  red: "green",
+  suspect: "unknown",
+  confirming: "running",
+};
 
 /** What is known of a stack's candidates. Without validation all are good; leniently, a red one is as good as a green one. */
 function viewStack(context: Context, stack: Stack): StackView {
@@ -50,7 +58,7 @@ function viewStack(context: Context, stack: Stack): StackView {
         ? { status: "green" as const, validation: undefined }
         : readStatus(context, stack, candidate.key);
     const known = isSame ? before : status;
-    statuses.push(mode === "lenient" && known === "red" ? "green" : known);
+    statuses.push(mode === "lenient" ? (LENIENT[known] ?? known) : known);
     validations.push(isSame ? validations.at(-1) : validation);
   }
   return { statuses, validations };
@@ -63,6 +71,7 @@ function queueTrial(context: Context, stack: Stack, at: number): void {
     tree: stack.tipTree,
     key: stack.tipKey,
   };
+  const before = selectValidation(context.sql, subject.key, stack.policy.commandsHash);
   const job = queueJob(context, "validate", [subject.commit]);
   context.emit({
     type: "trial.queued",
@@ -77,7 +86,7 @@ function queueTrial(context: Context, stack: Stack, at: number): void {
       tree: subject.tree,
       key: subject.key,
       changeIds: stack.candidates.slice(0, at + 1).map(({ changeId }) => changeId),
-      tryNumber: 1,
+      tryNumber: before?.state === "failed" ? 2 : 1,
     },
   });
 }
@@ -153,11 +162,11 @@ function settleCulprit(
       blockLane(context, stack, base.validation);
       return true;
     }
-    if (base.status === "unknown") {
+    if (base.status === "unknown" || base.status === "suspect") {
       queueTrial(context, stack, -1);
       return true;
     }
-    if (base.status === "running") return false;
+    if (base.status === "running" || base.status === "confirming") return false;
   }
   cutStack(context, narrowWindow(stack), at, culprit.changeId);
   const change = selectChange(context.sql, culprit.changeId);

@@ -1,5 +1,8 @@
-/** What is known of one candidate: validated green or red for good, being validated, or nothing yet. */
-export type CandidateStatus = "green" | "red" | "running" | "unknown";
+/**
+ * What is known of one candidate: validated green, or red for good; red once, and tried again at the moment (confirming)
+ * or not (suspect); being validated for the first time, or nothing yet.
+ */
+export type CandidateStatus = "green" | "red" | "suspect" | "confirming" | "running" | "unknown";
 
 /** What is to be done with a stack now. */
 export interface StackJudgement {
@@ -33,10 +36,13 @@ function splitWidest(boundaries: readonly number[]): number | null {
   return best;
 }
 
+const AT_WORK: ReadonlySet<CandidateStatus> = new Set(["running", "confirming"]);
+const RED: ReadonlySet<CandidateStatus> = new Set(["red", "suspect", "confirming"]);
+
 /** Positions from 1 at which the last green candidate is, and the first red one behind it (one past the end for none). */
 function findBounds(statuses: readonly CandidateStatus[]): { readonly good: number; readonly red: number } {
   const good = statuses.lastIndexOf("green") + 1;
-  const red = statuses.indexOf("red", good) + 1;
+  const red = statuses.findIndex((status, index) => index >= good && RED.has(status)) + 1;
   return { good, red: red === 0 ? statuses.length + 1 : red };
 }
 
@@ -69,18 +75,25 @@ function chooseProbes(open: {
 /**
  * Judges a stack of candidates, each standing on those before it (the algorithm of bors, with several probes at a time):
  * a green one makes all before it good; the tip is tried first, since mostly all is well; a red one is searched for by
- * splitting what is unknown between the last green and the first red. Positions count from 1; 0 is the branch itself.
+ * splitting what is unknown between the last green and the first red. While it is searched for, red once is red enough:
+ * only what is to blame in the end is tried once more, since each such try costs a whole validation. Positions count
+ * from 1; 0 is the branch itself.
  */
 export function judgeStack({ statuses, slots }: StackStatus): StackJudgement {
   const count = statuses.length;
   const { good, red } = findBounds(statuses);
-  const atWork = statuses.flatMap((status, index) => (status === "running" ? [index + 1] : []));
+  const atWork = statuses.flatMap((status, index) => (AT_WORK.has(status) ? [index + 1] : []));
   const running = atWork.filter((position) => position > good && position < red);
-  const probes = chooseProbes({ good, red, count, running, slots });
+  // Right behind what is good: to blame, once it was red twice.
+  const blamed = red === good + 1 ? statuses[good] : undefined;
+  const isConfirmed = blamed === "suspect" && slots > 0;
+  const probes = isConfirmed ? [red] : chooseProbes({ good, red, count, running, slots });
+  const isUseful = (position: number): boolean =>
+    running.includes(position) || (blamed === "confirming" && position === red);
   return {
     goodCount: good,
-    culprit: red === good + 1 && red <= count ? red - 1 : null,
+    culprit: blamed === "red" ? red - 1 : null,
     probes: probes.map((position) => position - 1),
-    useless: atWork.filter((position) => !running.includes(position)).map((position) => position - 1),
+    useless: atWork.filter((position) => !isUseful(position)).map((position) => position - 1),
   };
 }
