@@ -16,6 +16,10 @@ const WORDS: Readonly<Record<RunStep["kind"], string>> = {
   finished: "finished",
   landed: "landed",
   conflicted: "CONFLICT",
+  failing: "RED",
+  working: "mending",
+  resolved: "resolved",
+  aside: "aside",
   failed: "FAILED",
   retry: "again",
   unchanged: "unchanged",
@@ -97,17 +101,26 @@ function formatFrame(state: RunState, columns: number, nowMs: number): string {
   const parts = [`${totals.landed} landed`, `${active.length} at work`];
   if (totals.failed > 0) parts.push(`${totals.failed} failed`);
   if (totals.conflicted > 0) parts.push(`${totals.conflicted} conflicted`);
-  const landing = [...state.changes.values()].filter(
-    (change) => change.runId === run.runId && (change.state === "queued" || change.state === "landing"),
-  ).length;
+  const changes = [...state.changes.values()].filter((change) => change.runId === run.runId);
+  const count = (states: readonly string[]): number =>
+    changes.filter((change) => states.includes(change.state)).length;
+  const landing = count(["queued", "building", "landing"]);
+  const testing = count(["testing"]);
+  const mending = changes.filter((change) => change.work !== null).length;
   if (landing > 0) parts.push(`${landing} landing`);
+  if (testing > 0) parts.push(`${testing} being validated`);
+  if (mending > 0) parts.push(`${mending} being mended`);
   if (run.state !== "running") parts.push(run.state);
   const lines = [`${parts.join(", ")}  ${formatDuration(nowMs - run.startedAtMs)}`];
   for (const attempt of active) {
     const task = state.tasks.get(attempt.taskId);
     const time = attempt.startedAtMs === null ? "waits" : formatDuration(nowMs - attempt.startedAtMs);
     const activity = state.activity.get(attempt.attemptId) ?? "";
-    const head = `  #${String(task?.number ?? "?").padEnd(4)} ${time.padStart(6)}  ${cut(sanitizeLine(task?.title ?? ""), 40).padEnd(40)}`;
+    // Journals before 0.2 have no ladder.
+    const rung = attempt.ladder?.rung;
+    const mends = rung === undefined ? "" : `(${rung}) `;
+    const title = cut(`${mends}${sanitizeLine(task?.title ?? "")}`, 40).padEnd(40);
+    const head = `  #${String(task?.number ?? "?").padEnd(4)} ${time.padStart(6)}  ${title}`;
     lines.push(cut(`${head}  ${sanitizeLine(activity)}`, columns - 1));
   }
   return lines.join("\n");

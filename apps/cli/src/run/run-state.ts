@@ -1,4 +1,5 @@
 import type { Attempt, Change, Run, Task } from "@canopy/protocol";
+import { describeChange } from "./describe-change.ts";
 
 /** What an event of the project room may carry, as far as a run's display cares. */
 interface EventPayload {
@@ -15,6 +16,10 @@ export interface RunStep {
     | "finished"
     | "landed"
     | "conflicted"
+    | "failing"
+    | "working"
+    | "resolved"
+    | "aside"
     | "failed"
     | "retry"
     | "unchanged"
@@ -57,7 +62,7 @@ export class RunState {
     if (subject === undefined || subject.runId !== runId) return null;
     const task = this.tasks.get(subject.taskId);
     if (payload.attempt !== undefined) return describeAttempt(type, payload.attempt, task);
-    if (payload.change !== undefined) return describeChange(type, payload.change, before, task);
+    if (payload.change !== undefined) return describeChange({ type, change: payload.change, before, task });
     return null;
   }
 
@@ -82,6 +87,7 @@ function shortAgent(agent: string): string {
 function describeAttempt(type: string, attempt: Attempt, task: Task | undefined): RunStep | null {
   if (type === "attempt.started") {
     const again = attempt.number > 1 ? ` (attempt ${attempt.number})` : "";
+    if (attempt.ladder !== null) return null;
     return {
       kind: "started",
       task,
@@ -89,7 +95,8 @@ function describeAttempt(type: string, attempt: Attempt, task: Task | undefined)
       text: `${shortAgent(attempt.agent)} in ${attempt.workspaceBackend ?? "a workspace"}${again}`,
     };
   }
-  if (type !== "attempt.ended") return null;
+  // What became of work on a stuck change is told by the change.
+  if (type !== "attempt.ended" || (attempt.ladder !== null && attempt.state !== "killed")) return null;
   if (attempt.state === "succeeded") {
     return { kind: "finished", task, attempt, text: countFiles(attempt.capture?.filesChanged ?? 0) };
   }
@@ -103,28 +110,6 @@ function describeAttempt(type: string, attempt: Attempt, task: Task | undefined)
     attempt,
     text: `${attempt.failure?.cause ?? "failed"}: ${attempt.failure?.message ?? ""}`,
   };
-}
-
-function describeChange(
-  type: string,
-  change: Change,
-  before: Change | undefined,
-  task: Task | undefined,
-): RunStep | null {
-  const base = { task, attempt: undefined };
-  if (type === "change.landed")
-    return { ...base, kind: "landed", text: change.landedCommit?.slice(0, 12) ?? "" };
-  if (type === "change.conflicted") {
-    return {
-      ...base,
-      kind: "conflicted",
-      text: change.conflicts.map((file) => `${file.path} (${file.kind})`).join(", "),
-    };
-  }
-  if (change.state === "blocked" && before?.state !== "blocked") {
-    return { ...base, kind: "blocked", text: change.reason ?? "landing is blocked" };
-  }
-  return null;
 }
 
 interface Snapshot {
