@@ -84,32 +84,34 @@ function shortAgent(agent: string): string {
   return agent.replace(/^(command|scripted):.*$/s, "$1");
 }
 
+function describeStart(attempt: Attempt): string {
+  const again = attempt.number > 1 ? ` (attempt ${attempt.number})` : "";
+  return `${shortAgent(attempt.agent)} in ${attempt.workspaceBackend ?? "a workspace"}${again}`;
+}
+
+function describeEnd(attempt: Attempt): Pick<RunStep, "kind" | "text"> {
+  switch (attempt.state) {
+    case "succeeded":
+      return { kind: "finished", text: countFiles(attempt.capture?.filesChanged ?? 0) };
+    case "unchanged":
+      return { kind: "unchanged", text: "nothing was changed" };
+    case "killed":
+      return { kind: "killed", text: "ended by a person" };
+    case "interrupted":
+      return { kind: "retry", text: "interrupted; its work is kept" };
+    default:
+      return {
+        kind: "failed",
+        text: `${attempt.failure?.cause ?? "failed"}: ${attempt.failure?.message ?? ""}`,
+      };
+  }
+}
+
 function describeAttempt(type: string, attempt: Attempt, task: Task | undefined): RunStep | null {
-  if (type === "attempt.started") {
-    const again = attempt.number > 1 ? ` (attempt ${attempt.number})` : "";
-    if (attempt.ladder !== null) return null;
-    return {
-      kind: "started",
-      task,
-      attempt,
-      text: `${shortAgent(attempt.agent)} in ${attempt.workspaceBackend ?? "a workspace"}${again}`,
-    };
-  }
-  // What became of work on a stuck change is told by the change.
-  if (type !== "attempt.ended" || (attempt.ladder !== null && attempt.state !== "killed")) return null;
-  if (attempt.state === "succeeded") {
-    return { kind: "finished", task, attempt, text: countFiles(attempt.capture?.filesChanged ?? 0) };
-  }
-  if (attempt.state === "unchanged") return { kind: "unchanged", task, attempt, text: "nothing was changed" };
-  if (attempt.state === "killed") return { kind: "killed", task, attempt, text: "ended by a person" };
-  if (attempt.state === "interrupted")
-    return { kind: "retry", task, attempt, text: "interrupted; its work is kept" };
-  return {
-    kind: "failed",
-    task,
-    attempt,
-    text: `${attempt.failure?.cause ?? "failed"}: ${attempt.failure?.message ?? ""}`,
-  };
+  // What becomes of work on a stuck change is told by the change.
+  if (attempt.ladder != null && attempt.state !== "killed") return null;
+  if (type === "attempt.started") return { kind: "started", task, attempt, text: describeStart(attempt) };
+  return type === "attempt.ended" ? { task, attempt, ...describeEnd(attempt) } : null;
 }
 
 interface Snapshot {
