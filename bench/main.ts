@@ -8,7 +8,18 @@ import { formatBenchResult } from "./format-bench-result.ts";
 const folder = import.meta.dirname;
 
 /** What can be run; each is a file of that name that exports `run`. */
-const BENCHES = ["daemon", "events", "landing", "refs", "replay", "rooms", "sandbox", "workspace"];
+const BENCHES = [
+  "agents",
+  "daemon",
+  "events",
+  "landing",
+  "queue",
+  "refs",
+  "replay",
+  "rooms",
+  "sandbox",
+  "workspace",
+];
 
 async function runBench(name: string, args: readonly string[]): Promise<void> {
   const module = (await import(`./${name}.ts`)) as {

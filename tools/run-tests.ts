@@ -1,6 +1,6 @@
 // Runs the test projects (unit and do together, then e2e by itself) and ends with one line `N passed, N failed`.
 // `--fast` runs unit only; every other argument is handed to vitest (file filters, -t NAME).
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,6 +42,7 @@ async function runGroup(projects: readonly string[], reportPath: string): Promis
 const folder = mkdtempSync(join(tmpdir(), "canopy-tests-"));
 try {
   const runs: TestRun[] = [];
+  if (!isFast) spawnSync(process.execPath, [join(root, "tools", "install-agents.ts")], { stdio: "inherit" });
   for (const [index, projects] of groups.entries()) {
     runs.push(await runGroup(projects, join(folder, `report-${index}.json`)));
   }

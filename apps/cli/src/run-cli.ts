@@ -27,6 +27,12 @@ const MODULES: readonly CommandModule[] = [
   { names: ["queue"], load: async () => (await import("./commands/queue.ts")).registerQueue },
   { names: ["deliver"], load: async () => (await import("./commands/deliver.ts")).registerDeliver },
   { names: ["sandbox"], load: async () => (await import("./commands/sandbox.ts")).registerSandbox },
+  { names: ["agent"], load: async () => (await import("./commands/agent.ts")).registerAgent },
+  { names: ["session"], load: async () => (await import("./commands/session.ts")).registerSession },
+  {
+    names: ["scripted-model"],
+    load: async () => (await import("./commands/scripted-model.ts")).registerScriptedModel,
+  },
   { names: ["demo"], load: async () => (await import("./commands/demo.ts")).registerDemo },
 ];
 

@@ -2,10 +2,15 @@ import type {
   AgentErrorKind,
   AgentEvent,
   ErrorCode,
+  Json,
   SpawnProcess,
+  ToolCall,
   TurnEndReason,
   Usage,
 } from "@canopy/protocol";
+
+/** Kinds of tool call. */
+export type ToolKind = ToolCall["kind"];
 
 /** Whether an agent can do something by itself, not at all, or only because Canopy emulates it. */
 export type CapabilityLevel = boolean | "emulated";
@@ -26,7 +31,7 @@ export interface AgentCapabilities {
 
 /** What a driver is, before anything is started. Capabilities of ACP agents are a guess until a session is open. */
 export interface AgentDescription {
-  readonly kind: "acp" | "command" | "scripted";
+  readonly kind: "acp" | "claude" | "codex" | "command" | "scripted";
   /** The command line for people to read. */
   readonly command: string;
   /** A name or absolute path that must be there before anything starts; null when that cannot be told. */
@@ -77,8 +82,26 @@ export interface AgentTask {
   readonly attemptNumber?: number;
 }
 
-/** What happens with the agent's permission requests: allow, deny, or wait for `answerPermission`. */
-export type PermissionPolicy = "allow-all" | "deny-all" | "ask";
+/** One rule: the first that fits a tool call decides. An absent condition fits everything. */
+export interface PermissionRule {
+  readonly decision: "allow" | "deny" | "ask";
+  readonly kinds?: readonly ToolKind[];
+  /** A text in the tool's title or command with `*` for anything, such as `git push*`. */
+  readonly title?: string;
+  /** Fits only when every location lies in the working directory (`inside`), or one does not (`outside`). */
+  readonly where?: "inside" | "outside";
+}
+
+/** Rules in order, then what holds when none fits; questions to a person time out as a refusal. */
+export interface PermissionRules {
+  readonly rules: readonly PermissionRule[];
+  readonly otherwise: "allow" | "deny" | "ask";
+  /** How long a person may take; null waits for ever. */
+  readonly askMs: number | null;
+}
+
+/** What happens with the agent's permission requests: allow, deny, wait for `answerPermission`, or by rule. */
+export type PermissionPolicy = "allow-all" | "deny-all" | "ask" | PermissionRules;
 
 /** How to start a session. Nothing in it depends on a prompt. */
 export interface AgentStartSpec {
@@ -133,6 +156,11 @@ export interface AgentSession {
    * request and `request.invalid` for an option it does not have.
    */
   answerPermission(requestId: string, optionId: string | null, by?: string): Promise<void>;
+  /**
+   * Answers an open question. Throws `thing.not-found` for an unknown or already answered one. The answer is a text, or
+   * an object with one text for each question.
+   */
+  answerQuestion(requestId: string, answer: Json, by?: string): Promise<void>;
   /** Ends the running turn and the waiting prompts as `cancelled`. An agent that does not react is stopped. */
   cancel(): Promise<void>;
   /** Ends the agent and everything it started. Idempotent. */

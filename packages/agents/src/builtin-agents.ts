@@ -3,6 +3,8 @@ import type { AcpAuthentication } from "./acp/acp-handshake.ts";
 /** An agent that Canopy knows how to launch. It is started only when a person names it. */
 export interface BuiltinAgent {
   readonly title: string;
+  /** Which driver speaks with it. Default: acp. */
+  readonly driver?: "acp" | "claude" | "codex";
   readonly command: readonly [string, ...string[]];
   /** Variables that usually carry its key. Never passed on unless a person names them. */
   readonly credentialNames: readonly string[];
@@ -10,15 +12,25 @@ export interface BuiltinAgent {
 }
 
 /**
- * ACP launch commands by name. Measured here: claude, codex, gemini, opencode; the others are from the agents' own
+ * Launch commands by name. Measured here: claude, codex, gemini, opencode; the others speak ACP and are from the agents' own
  * documents and the public ACP registry. Anything here can be overridden in the configuration.
  */
 export const BUILTIN_AGENTS: Readonly<Record<string, BuiltinAgent>> = {
   auggie: { title: "Augment", command: ["auggie", "--acp"], credentialNames: ["AUGMENT_SESSION_AUTH"] },
-  claude: { title: "Claude Code", command: ["claude-agent-acp"], credentialNames: ["ANTHROPIC_API_KEY"] },
+  claude: {
+    title: "Claude Code",
+    driver: "claude",
+    command: ["claude"],
+    credentialNames: ["ANTHROPIC_API_KEY"],
+  },
   cline: { title: "Cline", command: ["cline", "--acp"], credentialNames: [] },
   codebuddy: { title: "CodeBuddy", command: ["codebuddy", "--acp"], credentialNames: [] },
-  codex: { title: "Codex", command: ["codex-acp"], credentialNames: ["OPENAI_API_KEY", "CODEX_API_KEY"] },
+  codex: {
+    title: "Codex",
+    driver: "codex",
+    command: ["codex"],
+    credentialNames: ["OPENAI_API_KEY", "CODEX_API_KEY"],
+  },
   copilot: { title: "GitHub Copilot", command: ["copilot", "--acp"], credentialNames: ["GITHUB_TOKEN"] },
   cursor: { title: "Cursor", command: ["cursor-agent", "acp"], credentialNames: ["CURSOR_API_KEY"] },
   gemini: {

@@ -4,11 +4,11 @@ import type { AgentErrorKind } from "@canopy/protocol";
 import { createSayPrompt, createScenarioScript, describeDriverConformance } from "@canopy/testkit";
 import type { ConformanceScenario } from "@canopy/testkit";
 import { createAcpDriver } from "./acp/acp-driver.ts";
-import type { AcpGraces } from "./acp/acp-session.ts";
+import type { SessionGraces } from "./session/process-session.ts";
 import { createCommandDriver } from "./command/command-driver.ts";
 import { createScriptedCommand, createScriptedDriver } from "./scripted/scripted-driver.ts";
 
-const GRACES: AcpGraces = { cancelMs: 300, endInputMs: 300, stopMs: 300 };
+const GRACES: SessionGraces = { cancelMs: 300, endInputMs: 300, stopMs: 300 };
 
 const ERROR_KINDS: readonly AgentErrorKind[] = [
   "rate-limit",

@@ -9,6 +9,8 @@ export type {
   AgentTask,
   CapabilityLevel,
   PermissionPolicy,
+  PermissionRule,
+  PermissionRules,
   ProbeResult,
   TurnError,
   TurnResult,
@@ -16,13 +18,17 @@ export type {
 export { createAcpDriver } from "./acp/acp-driver.ts";
 export type { AcpDriverOptions } from "./acp/acp-driver.ts";
 export type { AcpAuthentication } from "./acp/acp-handshake.ts";
-export type { AcpGraces } from "./acp/acp-session.ts";
+export type { SessionGraces } from "./session/process-session.ts";
 export { openAcpWire } from "./acp/acp-wire.ts";
 export type { AcpWireListener } from "./acp/acp-wire.ts";
 export { mapSessionUpdate } from "./acp/map-update.ts";
 export type { UpdateEffects } from "./acp/map-update.ts";
 export { BUILTIN_AGENTS } from "./builtin-agents.ts";
 export type { BuiltinAgent } from "./builtin-agents.ts";
+export { createClaudeDriver } from "./claude/claude-driver.ts";
+export type { ClaudeDriverOptions } from "./claude/claude-driver.ts";
+export { createCodexDriver } from "./codex/codex-driver.ts";
+export type { CodexDriverOptions } from "./codex/codex-driver.ts";
 export { classifyFailure } from "./classify-error.ts";
 export type { AgentFailure, ClassifiedFailure } from "./classify-error.ts";
 export { createCommandDriver } from "./command/command-driver.ts";
@@ -40,4 +46,20 @@ export {
 export type { ScriptedDriverOptions } from "./scripted/scripted-driver.ts";
 export { parseScript } from "./scripted/script-schema.ts";
 export type { PermissionStep, Script, ScriptStep, StepType, StepValue } from "./scripted/script-schema.ts";
+export { createModelScript } from "./scripted-model/model-script.ts";
+export type { ModelStep } from "./scripted-model/model-script.ts";
+export { startScriptedModel } from "./scripted-model/start-scripted-model.ts";
+export type {
+  LoggedRequest,
+  RequestEnd,
+  ScriptedModel,
+  ScriptedModelOptions,
+} from "./scripted-model/start-scripted-model.ts";
+export { createTranscriptSeed, startResumed } from "./session/start-resumed.ts";
+export type { TranscriptLine } from "./session/start-resumed.ts";
+export { spawnLocal } from "./session/spawn-local.ts";
 export { createTaskEnvironment } from "./task-environment.ts";
+export { judgeBudgets } from "./limits/judge-budget.ts";
+export type { Budget, BudgetAction, BudgetBreach, BudgetLimits, Spending } from "./limits/judge-budget.ts";
+export { createBucket, noteRefusal, noteSuccess, takeTurn } from "./limits/provider-bucket.ts";
+export type { BucketOptions, ProviderBucket } from "./limits/provider-bucket.ts";

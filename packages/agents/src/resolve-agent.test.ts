@@ -82,8 +82,9 @@ test("a configured name wins over a built-in one", () => {
 });
 
 test("every built-in agent resolves", () => {
-  for (const [name, { command }] of Object.entries(BUILTIN_AGENTS)) {
-    expect(describeAgent(name)).toMatchObject({ name, kind: "acp", command: command.join(" ") });
+  for (const [name, { command, driver = "acp" }] of Object.entries(BUILTIN_AGENTS)) {
+    const line = driver === "codex" ? [...command, "app-server"] : command;
+    expect(describeAgent(name)).toMatchObject({ name, kind: driver, command: line.join(" ") });
   }
 });
 

@@ -2,16 +2,19 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { CanopyError } from "@canopy/protocol";
 import { createAcpDriver } from "./acp/acp-driver.ts";
+import type { AcpAuthentication } from "./acp/acp-handshake.ts";
 import type { AgentDriver } from "./agent-driver.ts";
 import { BUILTIN_AGENTS } from "./builtin-agents.ts";
+import { createClaudeDriver } from "./claude/claude-driver.ts";
+import { createCodexDriver } from "./codex/codex-driver.ts";
 import { createCommandDriver } from "./command/command-driver.ts";
 import { createScriptedDriver } from "./scripted/scripted-driver.ts";
 import { splitCommandLine } from "./split-command-line.ts";
 
 /** One agent as a person configured it. */
 export interface AgentDefinition {
-  readonly driver: "acp" | "command" | "scripted";
-  /** acp: the program; command: the shell command; scripted: nothing, or the script's file. */
+  readonly driver: "acp" | "claude" | "codex" | "command" | "scripted";
+  /** acp, claude, codex: the program; command: the shell command; scripted: nothing, or the script's file. */
   readonly command?: string | undefined;
   readonly args?: readonly string[] | undefined;
   /** Names of variables of the user's environment that the agent may see. */
@@ -69,6 +72,20 @@ function scriptedDriver(name: string, file: string | undefined, baseDirectory: s
   throw new CanopyError("usage.invalid", `agent "${name}": the script ${scriptFile} does not exist`);
 }
 
+interface Launch {
+  readonly name: string;
+  readonly driver: "acp" | "claude" | "codex";
+  readonly command: readonly [string, ...string[]];
+  readonly authentication: AcpAuthentication | null;
+}
+
+function launchedDriver({ name, driver, command, authentication }: Launch): AgentDriver {
+  const [program, ...args] = command;
+  if (driver === "claude") return createClaudeDriver({ name, command: program, args });
+  if (driver === "codex") return createCodexDriver({ name, command: program, args });
+  return createAcpDriver({ name, command, authentication });
+}
+
 function fromDefinition(name: string, definition: AgentDefinition, baseDirectory: string): ResolvedAgent {
   const { driver, args = [] } = definition;
   const resolved = {
@@ -79,26 +96,28 @@ function fromDefinition(name: string, definition: AgentDefinition, baseDirectory
   };
   if (driver === "scripted")
     return { ...resolved, driver: scriptedDriver(name, definition.command, baseDirectory) };
-  const command = requireCommand(name, definition.command);
+  const builtin = Object.hasOwn(BUILTIN_AGENTS, name) ? BUILTIN_AGENTS[name] : undefined;
+  const usual = driver === "claude" || driver === "codex" ? driver : undefined;
+  const command = requireCommand(name, definition.command ?? usual);
   if (driver === "command") {
     const line = [command, ...args.map((arg) => `'${arg.replaceAll("'", `'\\''`)}'`)].join(" ");
     return { ...resolved, driver: createCommandDriver({ name, command: line }) };
   }
   const [program, ...words] = acpCommand(name, command);
-  const builtin = BUILTIN_AGENTS[name];
-  const acp = createAcpDriver({
+  const launched = launchedDriver({
     name,
+    driver,
     command: [program, ...words, ...args],
     authentication: builtin?.authentication ?? null,
   });
-  return { ...resolved, driver: acp, credentialNames: builtin?.credentialNames ?? [] };
+  return { ...resolved, driver: launched, credentialNames: builtin?.credentialNames ?? [] };
 }
 
 function fromBuiltin(name: string): ResolvedAgent | null {
   const builtin = Object.hasOwn(BUILTIN_AGENTS, name) ? BUILTIN_AGENTS[name] : undefined;
   if (builtin === undefined) return null;
-  const { command, authentication = null, credentialNames } = builtin;
-  return { ...bare(name, createAcpDriver({ name, command, authentication })), credentialNames };
+  const { command, authentication = null, credentialNames, driver = "acp" } = builtin;
+  return { ...bare(name, launchedDriver({ name, driver, command, authentication })), credentialNames };
 }
 
 /**

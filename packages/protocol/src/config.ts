@@ -7,7 +7,7 @@ import { labelSchema, prioritySchema, taskTypeSchema } from "./task.ts";
 
 /** One agent under a name of the project's own. */
 export const agentConfigSchema = z.strictObject({
-  driver: z.enum(["acp", "command", "scripted"]),
+  driver: z.enum(["acp", "claude", "codex", "command", "scripted"]),
   command: z.string().min(1).optional(),
   args: z.array(z.string()).default([]),
   /** Names of environment variables that the agent may see. */

@@ -46,6 +46,8 @@ export const queueConfigSchema = z.strictObject({
     .default([]),
   /** Every package of an npm, pnpm, Cargo or Go workspace is a scope too. */
   package_scopes: z.boolean().default(false),
+  /** How often running sessions are looked at for conflicts with the branch and with each other; 0 for never. */
+  radar_interval: durationSchema.prefault("10s"),
   /** Work that landed or was given up is forgotten after this time. */
   keep_attempts: durationSchema.prefault("30d"),
   keep_failed: durationSchema.prefault("90d"),

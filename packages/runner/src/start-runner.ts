@@ -1,9 +1,11 @@
 import type { JobId, LeasedJob, ProjectConfig, RunnerId } from "@canopy/protocol";
 import type { MergeEngine, Person, Repository } from "@canopy/git";
+import { CHECKPOINT_REF_PREFIX, listRefs, updateRefs } from "@canopy/git";
 import type { WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "./job-source.ts";
 import type { ClaimOutcome } from "./task-sources/task-source.ts";
 import { BaseKeeper } from "./attempts/base-keeper.ts";
+import { ConflictRadar } from "./attempts/conflict-radar.ts";
 import type { CancelReason } from "./attempts/run-attempt.ts";
 import { runAttempt } from "./attempts/run-attempt.ts";
 import type { Lease } from "./landing/queue-context.ts";
@@ -53,14 +55,25 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   await options.source.submit({ type: "runner.register", runnerId, hostId }, `register:${runnerId}`);
   const bases = new BaseKeeper(options.repository);
   await bases.clear();
+  await forgetCheckpoints(options.repository);
   const runner = new JobRunner(options, bases);
   runner.begin();
   return runner;
 }
 
+/** Checkpoints of sessions that a dead process watched: their workspaces were captured by now. */
+async function forgetCheckpoints(repository: Repository): Promise<void> {
+  const refs = await listRefs(repository, CHECKPOINT_REF_PREFIX);
+  await updateRefs(
+    repository,
+    refs.map(({ ref }) => ({ ref, newCommit: null })),
+  );
+}
+
 class JobRunner implements Runner {
   readonly #options: RunnerOptions;
   readonly #bases: BaseKeeper;
+  readonly #radar: ConflictRadar;
   readonly #active = new Map<
     string,
     { readonly controller: AbortController; readonly done: Promise<void> }
@@ -74,6 +87,7 @@ class JobRunner implements Runner {
   constructor(options: RunnerOptions, bases: BaseKeeper) {
     this.#options = options;
     this.#bases = bases;
+    this.#radar = new ConflictRadar(options);
   }
 
   get activeCount(): number {
@@ -154,7 +168,12 @@ class JobRunner implements Runner {
     const config = await this.#readConfigFor(lease, checkout, payload.kind === "attempt");
     if (config === null) return;
     if (payload.kind === "attempt") {
-      await runAttempt({ ...options, bases: this.#bases, config, person }, lease, payload, signal);
+      await runAttempt(
+        { ...options, bases: this.#bases, radar: this.#radar, config, person },
+        lease,
+        payload,
+        signal,
+      );
       return;
     }
     const context = { ...options, config, person, signal };

@@ -28,3 +28,25 @@ export function readAcpFixture(name: string): AcpFixtureLine[] {
   }
   return lines;
 }
+
+const SAMPLES = fileURLToPath(new URL("../fixtures/native/", import.meta.url));
+
+/** Names of the recorded streams of the agents' own protocols, sorted. */
+export function listNativeFixtures(prefix: "claude" | "codex"): string[] {
+  return readdirSync(SAMPLES)
+    .filter((name) => name.startsWith(prefix))
+    .toSorted();
+}
+
+/** What the agent said in a recorded stream, one JSON object each; the recorder's own marks are left out. */
+export function readNativeFixture(name: string): Readonly<Record<string, unknown>>[] {
+  const messages: Record<string, unknown>[] = [];
+  for (const line of readFileSync(SAMPLES + name, "utf8").split("\n")) {
+    if (!line.startsWith("{")) continue;
+    const value: unknown = JSON.parse(line);
+    if (typeof value !== "object" || value === null) continue;
+    const { dir, ms: _ms, ...message } = { dir: "<<", ms: 0, ...value };
+    if (dir === "<<") messages.push(message);
+  }
+  return messages;
+}

@@ -6,7 +6,7 @@ import type { AgentErrorKind, AgentEvent, SpawnProcess } from "@canopy/protocol"
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findEventFaults } from "./check-events.ts";
 import { EventCollector } from "./collect-events.ts";
-import { spawnLocal } from "./spawn-local.ts";
+import { spawnLocal } from "@canopy/agents";
 
 // What each scenario's agent does:
 // - `say-prompt`: says what `createPrompt` was given

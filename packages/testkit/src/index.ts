@@ -16,13 +16,23 @@ export { FakeRepository } from "./fake-repository.ts";
 export type { FakeCommit } from "./fake-repository.ts";
 export { testBudget, testQueuePolicy } from "./test-queue-policy.ts";
 export type { ProjectDriver } from "./project-driver.ts";
-export { listAcpFixtures, readAcpFixture } from "./acp-fixtures.ts";
+export { listAcpFixtures, listNativeFixtures, readAcpFixture, readNativeFixture } from "./acp-fixtures.ts";
 export type { AcpFixtureLine } from "./acp-fixtures.ts";
 export { findEventFaults } from "./check-events.ts";
 export { EventCollector } from "./collect-events.ts";
+export { describeRealAgent } from "./real-agent-conformance.ts";
+export type { RealAgentTraits } from "./real-agent-conformance.ts";
 export { describeDriverConformance } from "./driver-conformance.ts";
 export type { ConformanceHarness, ConformanceScenario } from "./driver-conformance.ts";
 export { createFakeChild } from "./fake-child.ts";
 export type { FakeChild } from "./fake-child.ts";
 export { createSayPrompt, createScenarioScript } from "./scripted-scenarios.ts";
-export { spawnLocal } from "./spawn-local.ts";
+export { spawnLocal } from "@canopy/agents";
+export {
+  GEMINI_SETTINGS,
+  REAL_AGENTS,
+  createRealAgentDriver,
+  findRealAgent,
+  launchRealAgent,
+} from "./real-agents.ts";
+export type { RealAgentLaunch, RealAgentName, RealAgentPackage } from "./real-agents.ts";

@@ -64,9 +64,11 @@ function parseJobs(result: Record<string, Json>): LeasedJob[] {
   return (result["jobs"] ?? []) as unknown as LeasedJob[];
 }
 
-/** Opens a project room in memory with a registered runner. */
-export function openProjectDriver(seed = 1): ProjectDriver {
-  const base = openTestRoom(projectRoom, seed);
+/** Opens a project room in memory (or takes one that is there) with a registered runner. */
+export function openProjectDriver(
+  seed = 1,
+  base: TestRoom<ProjectCommand, ProjectEvent> = openTestRoom(projectRoom, seed),
+): ProjectDriver {
   base.accept({ type: "runner.register", runnerId: TEST_RUNNER, hostId: "host" });
   const need = <T>(value: T | undefined, what: string): T => {
     if (value === undefined) throw new Error(`no ${what}`);
@@ -134,8 +136,8 @@ export function stackBuild(
     tip,
     tipTree: `tree-${tip}`,
     tipKey: `tree-${tip}`,
-    policy: policy as unknown as Json,
-    outcomes: outcomes as unknown as Json,
+    policy,
+    outcomes: [...outcomes],
   };
 }
 

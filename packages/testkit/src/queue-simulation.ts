@@ -1,5 +1,6 @@
-import type { Json, LeasedJob, QueuePolicy } from "@canopy/protocol";
-import { createRandom, selectActiveAttempts } from "@canopy/core";
+import type { Change, Json, LeasedJob, QueuePolicy } from "@canopy/protocol";
+import { createRandom, selectActiveAttempts, selectTrials } from "@canopy/core";
+import type { FakeCommit } from "./fake-repository.ts";
 import { FakeRepository } from "./fake-repository.ts";
 import type { ProjectDriver } from "./project-driver.ts";
 import { attemptResult, failedResult, openProjectDriver } from "./project-driver.ts";
@@ -25,7 +26,9 @@ export class QueueSimulation {
   readonly #random: () => number;
   readonly #policy: QueuePolicy;
   readonly #flaked = new Set<string>();
-  readonly #landed = new Map<string, string>();
+  readonly #landed = new Set<string>();
+  readonly #before = new Map<string, Change>();
+  readonly #setAside = new Set<string>();
   #held: LeasedJob[] = [];
   #runnerCount = 0;
   #editCount = 0;
@@ -76,7 +79,7 @@ export class QueueSimulation {
   resolveAll(): void {
     for (const change of this.driver.changes()) {
       if (change.state === "paused" || change.state === "ejected")
-        this.driver.submit({ type: "change.requeue", changeId: change.changeId });
+        this.#submitAsPerson({ type: "change.requeue", changeId: change.changeId });
     }
     this.driver.submit({ type: "queue.resume", integrationRef: BRANCH });
   }
@@ -137,7 +140,14 @@ export class QueueSimulation {
       { type: "queue.resume", integrationRef: BRANCH },
       { type: "queue.resume", integrationRef: BRANCH },
     ];
-    this.driver.submit(commands[Math.floor(this.#random() * commands.length)]);
+    this.#submitAsPerson(commands[Math.floor(this.#random() * commands.length)] ?? {});
+  }
+
+  #submitAsPerson(command: Record<string, Json>): void {
+    const { type, changeId } = command;
+    if (this.driver.submit(command).type === "rejection" || typeof changeId !== "string") return;
+    if (type === "change.pause" || type === "change.eject") this.#setAside.add(changeId);
+    else if (type === "change.requeue") this.#setAside.delete(changeId);
   }
 
   #carryOut(leased: LeasedJob): void {
@@ -258,31 +268,46 @@ export class QueueSimulation {
       this.#breach("the user's checkout was touched");
     if (tip !== null && this.#isRed(tip) && !this.#byHand.has(this.repository.treeOf(tip)))
       this.#breach(`the branch is red at ${tip}`);
-    const history = tip === null ? [] : this.repository.history(tip);
-    const counts = new Map<string, number>();
-    for (const { lands } of history) if (lands !== null) counts.set(lands, (counts.get(lands) ?? 0) + 1);
-    for (const [changeId, count] of counts)
-      if (count > 1) this.#breach(`${changeId} is contained ${count} times`);
+    this.#lookAtHistory(tip === null ? [] : this.repository.history(tip));
+    this.#lookAtAgents();
+  }
+
+  #lookAtHistory(history: readonly FakeCommit[]): void {
+    const landings = history.map((commit) => commit.lands).filter((lands) => lands !== null);
+    if (new Set(landings).size < landings.length) this.#breach("a change is contained twice");
+    const commits = new Set<string | null>(history.map((commit) => commit.id));
     const changes = this.driver.changes();
     const known = new Set<string>(changes.map((change) => change.changeId));
-    for (const changeId of this.#landed.keys())
-      if (!known.has(changeId)) this.#breach(`${changeId} was lost`);
-    for (const { changeId, state, landedCommit } of changes) {
-      if (state !== "landed") {
-        if (this.#landed.has(changeId)) this.#breach(`${changeId} was landed and is ${state}`);
-        continue;
-      }
-      this.#landed.set(changeId, landedCommit ?? "");
-      if (!history.some((commit) => commit.id === landedCommit))
-        this.#breach(`${changeId} landed outside the branch`);
+    for (const changeId of this.#landed) if (!known.has(changeId)) this.#breach(`${changeId} was lost`);
+    for (const change of changes) {
+      const { changeId, state, landedCommit } = change;
+      this.#lookAtStep(change, this.#before.get(changeId));
+      this.#before.set(changeId, change);
+      if (state === "landed") {
+        this.#landed.add(changeId);
+        if (!commits.has(landedCommit)) this.#breach(`${changeId} landed outside the branch`);
+      } else if (this.#landed.has(changeId)) this.#breach(`${changeId} was landed and is ${state}`);
     }
+  }
+
+  /** What one step may not do to a change. */
+  #lookAtStep({ changeId, state, revision, commit }: Change, before: Change | undefined): void {
+    const isAside = this.#setAside.has(changeId);
+    if (isAside && ["queued", "building", "testing", "landing", "landed"].includes(state))
+      this.#breach(`${changeId} is ${state} although a person set it aside`);
+    if ((state === "paused" || state === "ejected") && !isAside)
+      this.#breach(`${changeId} is ${state}, and nobody said so`);
+    if (before !== undefined && revision > before.revision && commit === before.commit)
+      this.#breach(`${changeId} was resolved and has its old work`);
+  }
+
+  #lookAtAgents(): void {
     const active = selectActiveAttempts(this.driver.room.sql);
     if (active.length > 5) this.#breach("more attempts than the run's concurrency");
     if (new Set(active.map((attempt) => attempt.taskId)).size < active.length)
       this.#breach("a task is in two attempts");
-    const inTrial = this.driver.room.sql.exec("SELECT COUNT(*) AS count FROM trials")[0]?.["count"];
     // What was cancelled may still be running.
-    if (typeof inTrial === "number" && inTrial > this.#policy.validators + 8)
-      this.#breach("too many validations at once");
+    const trialCount = selectTrials(this.driver.room.sql).length;
+    if (trialCount > this.#policy.validators + 8) this.#breach("too many validations at once");
   }
 }

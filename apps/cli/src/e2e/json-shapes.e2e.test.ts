@@ -80,6 +80,11 @@ test("every command prints what docs/cli-json.md says", async () => {
   const file = join(home.root, "one.md");
   await writeFile(file, "- [ ] Third\n");
   await expectShape("Import", ["task", "import", file]);
+  await expectShape("Agents", ["agent", "list"]);
+  await expectShape("Agents", ["agent", "doctor", "scripted"]);
+  await expectShape("AgentTest", ["agent", "test", "scripted"]);
+  await expectShape("AgentTest", ["agent", "test", "command:exit 4"], 1);
+  await expectShape("Error", ["agent", "test", "nobody"], 2);
   await expectShape("Error", ["task", "show", "99"], 4);
   await expectShape("Error", ["run", "--agent", "nobody"], 2);
   await expectShape("Error", ["no-such-command"], 2);
@@ -95,6 +100,7 @@ test("runs, attempts, changes and deliveries print what docs/cli-json.md says", 
     b: { title: "B", script: conflict("b") },
     c: { title: "C", script: "exit 4" },
     d: { title: "D", script: `${gate.script}\nsleep 600` },
+    e: { title: "E", script: `${gate.script}\nsleep 600` },
   });
   await expectShape("RunPlan", ["run", "--dry-run", "--agent", SCRIPT_AGENT, "--max-priority", "1"]);
   await expectShape("Queue", ["queue"]);
@@ -103,15 +109,21 @@ test("runs, attempts, changes and deliveries print what docs/cli-json.md says", 
     ["run", "--agent", SCRIPT_AGENT, "--max-retries", "0", "--deliver"],
     1,
   );
-  await gate.waitForArrivals(3);
+  await gate.waitForArrivals(4);
   const { attempts } = await expectShape("ActiveAttempts", ["ps"]);
-  expect(attempts).toHaveLength(3);
+  expect(attempts).toHaveLength(4);
   await gate.open();
   const { tasks } = await home.ask<{ tasks: { title: string; number: number }[] }>(["task", "list"], {
     cwd: repository,
   });
   await expectShape("Kill", ["kill", String(tasks.find((task) => task.title === "D")?.number)]);
+  const { sessions } = await expectShape("SessionList", ["session", "list"]);
+  const listed = parseJson<{ sessionId: string; title: string }[]>(JSON.stringify(sessions));
+  const last = listed.find((session) => session.title === "E")?.sessionId ?? "";
+  await expectShape("SessionDetail", ["session", "show", last]);
+  await expectShape("SessionCancel", ["session", "cancel", last]);
   const summary = await running;
+  await expectShape("SessionDetail", ["session", "export", last]);
   expect(summary["delivery"]).toBeDefined();
   const { runs } = await expectShape("RunList", ["history"]);
   const [run] = parseJson<{ runId: string }[]>(JSON.stringify(runs));
@@ -139,6 +151,15 @@ test("runs, attempts, changes and deliveries print what docs/cli-json.md says", 
   await expectShape("Delivery", ["deliver"]);
 });
 
+test("the scripted model prints its address, and ends when asked to", async () => {
+  const running = home.start(["scripted-model", "--json"]);
+  await running.waitForOutput(/"url"[^}]*}/);
+  running.send("SIGTERM");
+  const { code, stdout } = await running.finished;
+  seen.add("ScriptedModel");
+  expect([code, matchShape(shapes, "ScriptedModel", parseJson(stdout))]).toEqual([0, []]);
+});
+
 test("every documented shape was seen, at the top or inside another one", () => {
   const page = JSON.stringify([...shapes.values()]);
   const names = [...shapes.keys()];
@@ -152,7 +173,7 @@ async function listCommands(path: readonly string[]): Promise<(readonly string[]
   expect([path.join(" "), code]).toEqual([path.join(" "), 0]);
   expect(stdout, `help of ${path.join(" ")}`).toMatch(/\nExample:\n {2}canopy \S/);
   const section = /\nCommands:\n((?: {2}.*\n)+)/.exec(stdout)?.[1] ?? "";
-  const names = [...section.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? "");
+  const names = [...section.matchAll(/^ {2}([a-z-]+)/gm)].map((match) => match[1] ?? "");
   const below: (readonly string[])[] = [];
   for (const name of names.filter((each) => each !== "help"))
     below.push(...(await listCommands([...path, name])));
@@ -163,4 +184,5 @@ test("every command's help has an example", async () => {
   const commands = (await listCommands([])).map((path) => path.join(" "));
   expect(commands.length).toBeGreaterThan(30);
   expect(commands).toContain("task dep add");
+  expect(commands).toContain("scripted-model");
 });

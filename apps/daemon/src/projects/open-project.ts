@@ -40,6 +40,7 @@ import type { WorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
 import type { NodeRoomHost } from "../rooms/open-room-host.ts";
+import { expireKeptPatches } from "../queue/kept-patches.ts";
 import { TrackerSync } from "../task-sources/tracker-sync.ts";
 import { buildRunOptions } from "./build-run-options.ts";
 import { createJobSource } from "./create-job-source.ts";
@@ -48,6 +49,7 @@ import { requireAgentProgram } from "./require-agent-program.ts";
 
 /** Every try that loses the race means that somebody else's move succeeded. */
 const MAX_SYNC_TRIES = 20;
+const EXPIRE_EVERY_MS = 3_600_000;
 
 /** What an open project needs of the daemon. */
 export interface ProjectContext {
@@ -75,6 +77,7 @@ export class OpenProject implements AsyncDisposable {
   readonly #context: ProjectContext;
   #runner: Promise<Runner> | null = null;
   #tracker: TrackerSync | null = null;
+  #expiry: NodeJS.Timeout | null = null;
 
   private constructor(project: Project, repository: Repository, context: ProjectContext) {
     this.project = project;
@@ -120,6 +123,7 @@ export class OpenProject implements AsyncDisposable {
 
   /** Starts the project's runner, once. It carries out every job of the room, whichever run it belongs to. */
   async ensureRunner(): Promise<Runner> {
+    this.#expiry ??= this.#expireRegularly();
     this.#runner ??= this.#startRunner().catch((error: unknown) => {
       this.#runner = null;
       throw error;
@@ -205,6 +209,7 @@ export class OpenProject implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#expiry !== null) clearInterval(this.#expiry);
     const runner = await this.#runner?.catch(() => null);
     await runner?.stop();
     await this.#tracker?.[Symbol.asyncDispose]();
@@ -317,6 +322,23 @@ export class OpenProject implements AsyncDisposable {
       log.warn({ text }, "the tracker said something odd"),
     );
     return new TrackerSync({ source, room: this.room, log });
+  }
+
+  /** Kept work that the policy says is old enough goes now and from time to time: it is what bounds refs and disk. */
+  #expireRegularly(): NodeJS.Timeout {
+    const expire = async (): Promise<void> => {
+      const { keep_attempts: attemptsMs, keep_failed: failedMs } = (await loadConfig(this.project.path))
+        .queue;
+      const options = { keep: { attemptsMs, failedMs }, nowMs: Date.now(), isDryRun: false };
+      const expired = await expireKeptPatches(this, options);
+      if (expired.length > 0) this.#context.log.info({ count: expired.length }, "old kept work has expired");
+    };
+    const run = (): void => {
+      expire().catch((error: unknown) =>
+        this.#context.log.warn({ error }, "old kept work could not be expired"),
+      );
+    };
+    return setInterval(run, EXPIRE_EVERY_MS).unref();
   }
 
   async #countCommits(from: string, to: string): Promise<number> {

@@ -4,6 +4,7 @@ import { selectAttempt, selectChange, selectChanges, selectTask } from "@canopy/
 import type { ExpiredRef, Repository } from "@canopy/git";
 import {
   ATTEMPT_REF_PREFIX,
+  COMMITS_REF_PREFIX,
   FAILED_REF_PREFIX,
   RESOLVED_REF_PREFIX,
   expireRefs,
@@ -206,10 +207,14 @@ export async function expireKeptPatches(
     dryRun: isDryRun,
     rules: [
       { prefix: ATTEMPT_REF_PREFIX, maxAgeMs: keep.attemptsMs },
+      { prefix: COMMITS_REF_PREFIX, maxAgeMs: keep.attemptsMs },
       { prefix: FAILED_REF_PREFIX, maxAgeMs: keep.failedMs },
       { prefix: RESOLVED_REF_PREFIX, maxAgeMs: keep.failedMs },
     ],
     isProtected: (ref) => {
+      // An agent's own commits live as long as the attempt that they are of.
+      if (ref.startsWith(COMMITS_REF_PREFIX))
+        return !isOver(ownerOf("attempt", ref.slice(COMMITS_REF_PREFIX.length)));
       const { kind, id } = parseKeptRef(ref);
       return !isOver(ownerOf(kind, id));
     },

@@ -1,4 +1,4 @@
-import { CanopyError, isCanopyError } from "@canopy/protocol";
+import { CanopyError } from "@canopy/protocol";
 import type {
   AgentCapabilities,
   AgentDescription,
@@ -10,16 +10,15 @@ import type {
 } from "../agent-driver.ts";
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
-import { describeExit, withTail } from "../turn-error.ts";
-import { withinMs } from "../within-ms.ts";
 import { openAcpSession } from "./acp-handshake.ts";
 import type { AcpAuthentication, OpenedAcpSession } from "./acp-handshake.ts";
-import { AcpSession } from "./acp-session.ts";
-import type { AcpConnectionParts, AcpGraces } from "./acp-session.ts";
+import { ProcessSession } from "../session/process-session.ts";
+import type { SessionGraces } from "../session/process-session.ts";
+import { AcpLink } from "./acp-link.ts";
+import { abandonStart, openWithin } from "../session/start-process-session.ts";
 import { connectAgent } from "./connect-agent.ts";
 import type { ConnectingAgent } from "./connect-agent.ts";
 import { emitConfigOptions } from "./map-update.ts";
-import { readRpcError } from "./read-rpc-error.ts";
 
 /** How to run an ACP agent. Times are in milliseconds. */
 export interface AcpDriverOptions {
@@ -29,13 +28,12 @@ export interface AcpDriverOptions {
   readonly authentication?: AcpAuthentication | null;
   /** How long the agent may take until its session is open. Default 120,000: some are fetched at their first start. */
   readonly startMs?: number;
-  readonly graces?: Partial<AcpGraces>;
+  readonly graces?: Partial<SessionGraces>;
   /** Variables for the agent's process besides those of the session. */
   readonly ownEnv?: Readonly<Record<string, string>>;
 }
 
 const DEFAULT_START_MS = 120_000;
-const AFTER_EXIT_MS = 1_000;
 
 /** What ACP agents usually can; `session.capabilities` has what this one said. */
 const USUAL_CAPABILITIES: AgentCapabilities = {
@@ -50,78 +48,6 @@ const USUAL_CAPABILITIES: AgentCapabilities = {
   cost: true,
   diff: true,
 };
-
-/** Why the session could not be opened, in the right words for a process that died, an error answer, or silence. */
-async function startError(error: unknown, parts: AcpConnectionParts): Promise<CanopyError> {
-  if (isCanopyError(error)) return error;
-  const { label, child, stderr, stderrEnded, graces } = parts;
-  const failure = readRpcError(error);
-  if (failure !== null) {
-    return new CanopyError(
-      "agent.failed",
-      withTail(`${label} refused to start a session: ${failure.message}`, stderr.text),
-      {
-        cause: error,
-        retry: true,
-      },
-    );
-  }
-  const exit = await child.stop(graces.stopMs);
-  await withinMs(stderrEnded, 500);
-  if (exit.code === 126 || exit.code === 127) {
-    return new CanopyError("agent.not-found", withTail(`${label} could not be run`, stderr.text), {
-      hint: "Install it, or correct its command in the configuration.",
-    });
-  }
-  return new CanopyError(
-    "agent.failed",
-    withTail(`${label} ended while starting (${describeExit(exit)})`, stderr.text),
-    {
-      hint: "Run its command by hand to see what is wrong.",
-      retry: true,
-      cause: error,
-    },
-  );
-}
-
-async function openWithin(
-  connecting: ConnectingAgent,
-  options: AcpDriverOptions,
-  spec: AgentStartSpec,
-): Promise<OpenedAcpSession> {
-  const { parts } = connecting;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void =>
-    reject(new CanopyError("cancelled", `the start of ${options.name} was cancelled`));
-  spec.signal.addEventListener("abort", onAbort, { once: true });
-  if (spec.signal.aborted) onAbort();
-  // The connection tells it sooner, unless a process that the agent started still holds the pipe.
-  const exited = parts.child.exited
-    .then(() => withinMs(aborted, AFTER_EXIT_MS))
-    .then(() => {
-      throw new Error("the agent's process ended");
-    });
-  exited.catch(() => null);
-  aborted.catch(() => null);
-  const opening = openAcpSession(parts.request, {
-    label: options.name,
-    authentication: options.authentication ?? null,
-    spec,
-    notice: connecting.notice,
-  });
-  opening.catch(() => null);
-  const startMs = options.startMs ?? DEFAULT_START_MS;
-  try {
-    const opened = await withinMs(Promise.race([opening, aborted, exited]), startMs);
-    if (opened !== null) return opened;
-    throw new CanopyError("timed-out", `${options.name} did not open a session within ${startMs / 1000} s`, {
-      retry: true,
-      hint: "Run its command by hand to see what it waits for.",
-    });
-  } finally {
-    spec.signal.removeEventListener("abort", onAbort);
-  }
-}
 
 function announce(connecting: ConnectingAgent, opened: OpenedAcpSession, model: string | null): void {
   const { writer } = connecting.parts;
@@ -152,19 +78,22 @@ async function startAcp(options: AcpDriverOptions, spec: AgentStartSpec): Promis
   const connecting = await connectAgent(child, { label: options.name, graces: options.graces ?? {} }, spec);
   const { parts } = connecting;
   try {
-    const opened = await openWithin(connecting, options, spec);
+    const opening = openAcpSession(parts.request, {
+      label: options.name,
+      authentication: options.authentication ?? null,
+      spec,
+      notice: connecting.notice,
+    });
+    const opened = await openWithin(parts, opening, { startMs: options.startMs ?? DEFAULT_START_MS, spec });
     announce(connecting, opened, opened.capabilities.modelList === true ? spec.model : null);
-    const session = new AcpSession(parts, opened);
-    connecting.session = session;
+    const link = new AcpLink(parts, opened);
+    connecting.link = link;
+    const session = new ProcessSession(parts, link);
     if (spec.signal.aborted) await session.close();
     else spec.signal.addEventListener("abort", () => void session.close(), { once: true });
     return session;
   } catch (error) {
-    const failure = await startError(error, parts);
-    await child.stop(parts.graces.stopMs);
-    parts.disconnect();
-    parts.queue.end();
-    throw failure;
+    throw await abandonStart(parts, error);
   }
 }
 

@@ -2,7 +2,7 @@ import { CANOPY_VERSION, CanopyError } from "@canopy/protocol";
 import type { AgentCapabilities, AgentMcpServer, AgentStartSpec } from "../agent-driver.ts";
 import { createPreamble } from "../create-preamble.ts";
 import { initializeResultSchema, sessionResultSchema } from "./acp-schema.ts";
-import { readRpcError } from "./read-rpc-error.ts";
+import { readRpcError } from "../session/read-rpc-error.ts";
 import type { ConfigOption, InitializeResult, SessionResult } from "./acp-schema.ts";
 
 const PROTOCOL_VERSION = 1;

@@ -1,5 +1,5 @@
-import { jsonSchema } from "@canopy/protocol";
 import type { EventWriter, ToolPatch } from "../event-writer.ts";
+import { emitRaw } from "../session/emit-raw.ts";
 import {
   chunkSchema,
   commandsSchema,
@@ -14,8 +14,6 @@ import {
   usageUpdateSchema,
 } from "./acp-schema.ts";
 import type { ConfigOption, ToolUpdate } from "./acp-schema.ts";
-
-const MAX_RAW_CHARS = 64 * 1024;
 
 /** What an update changes besides the events it writes. */
 export interface UpdateEffects {
@@ -38,15 +36,6 @@ function blockText(block: Block): string {
   if (block.type === "text") return block.text ?? "";
   const name = block.uri ?? block.name;
   return name === null || name === undefined ? `[${block.type}]` : `[${block.type}: ${name}]`;
-}
-
-/** Keeps something that Canopy has no event for, cut when it is large. */
-export function emitRaw(writer: EventWriter, source: string, value: unknown): void {
-  const parsed = jsonSchema.safeParse(value);
-  if (!parsed.success) return;
-  const text = JSON.stringify(parsed.data);
-  const kept = text.length <= MAX_RAW_CHARS ? parsed.data : { cut: text.slice(0, 1000), chars: text.length };
-  writer.emit({ type: "raw", source, value: kept });
 }
 
 function outputText(update: ToolUpdate): string | undefined {

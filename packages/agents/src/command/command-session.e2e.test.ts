@@ -61,7 +61,7 @@ const TASK = {
 };
 
 test("the task is in the environment and the prompt on standard input", async () => {
-  const command = "env | grep ^CANOPY_ | grep -v TEST_PROCESS | sort > env.txt; cat > prompt.txt";
+  const command = "env | grep ^CANOPY_ | grep -v LOCAL_PROCESS | sort > env.txt; cat > prompt.txt";
   await run(command, "Do it.\n", { task: TASK, model: "small" });
   expect(await readFile(path.join(folder, "env.txt"), "utf8")).toBe(
     [

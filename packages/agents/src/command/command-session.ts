@@ -122,6 +122,11 @@ export class CommandSession implements AgentSession {
     );
   }
 
+  /** Always throws: a command asks nothing. */
+  answerQuestion(requestId: string): Promise<void> {
+    throw new CanopyError("thing.not-found", `question ${requestId} is not open: commands ask none`);
+  }
+
   /** See AgentSession. */
   async cancel(): Promise<void> {
     this.#prompts.cancelWaiting();

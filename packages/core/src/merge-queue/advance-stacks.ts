@@ -11,7 +11,7 @@ import {
 import { blockChange } from "./decide-build.ts";
 import { describeValidation } from "./describe-validation.ts";
 import { cancelTrials, cutStack, laneOf, narrowWindow, updateChange } from "./edit-stack.ts";
-import { climbLadder } from "./ladder.ts";
+import { climbLadder, countRedRepair } from "./ladder.ts";
 import type { CandidateStatus } from "./judge-stack.ts";
 import { judgeStack } from "./judge-stack.ts";
 import { fileFollowUp } from "./settle-failing.ts";
@@ -33,8 +33,9 @@ function readStatus(
   const validation = selectValidation(context.sql, key, stack.policy.commandsHash);
   if (validation?.state === "passed") return { status: "green", validation };
   if (validation?.state === "failed" && validation.tries === 2) return { status: "red", validation };
-  const isRunning = selectTrials(context.sql).some((trial) => trial.key === key);
-  return { status: isRunning ? "running" : "unknown", validation };
+  const isAtWork = selectTrials(context.sql).some((trial) => trial.key === key);
+  if (validation?.state === "failed") return { status: isAtWork ? "retrying" : "suspect", validation };
+  return { status: isAtWork ? "running" : "unknown", validation };
 }
 
 /** What is known of a stack's candidates. Without validation all are good; leniently, a red one is as good as a green one. */
@@ -56,7 +57,7 @@ function viewStack(context: Context, stack: Stack): StackView {
   return { statuses, validations };
 }
 
-function queueTrial(context: Context, stack: Stack, at: number): void {
+function queueTrial(context: Context, stack: Stack, at: number, tryNumber: 1 | 2 = 1): void {
   const candidate = stack.candidates[at];
   const subject: Pick<Candidate, "commit" | "tree" | "key"> = candidate ?? {
     commit: stack.tip,
@@ -77,7 +78,7 @@ function queueTrial(context: Context, stack: Stack, at: number): void {
       tree: subject.tree,
       key: subject.key,
       changeIds: stack.candidates.slice(0, at + 1).map(({ changeId }) => changeId),
-      tryNumber: 1,
+      tryNumber,
     },
   });
 }
@@ -153,30 +154,34 @@ function settleCulprit(
       blockLane(context, stack, base.validation);
       return true;
     }
-    if (base.status === "unknown") {
-      queueTrial(context, stack, -1);
+    if (base.status === "unknown" || base.status === "suspect") {
+      queueTrial(context, stack, -1, base.status === "unknown" ? 1 : 2);
       return true;
     }
-    if (base.status === "running") return false;
+    if (base.status !== "green") return false;
   }
   cutStack(context, narrowWindow(stack), at, culprit.changeId);
   const change = selectChange(context.sql, culprit.changeId);
   if (change === undefined) return true;
   const reason = describeValidation(validation);
-  climbLadder(context, { ...change, state: "failing", reason, stuckOn: culprit.commit }, false);
+  const ladder = countRedRepair(change, reason);
+  climbLadder(context, { ...change, state: "failing", reason, stuckOn: culprit.commit, ladder }, false);
   return true;
 }
 
 function advanceStack(context: Context, stack: Stack, isLanding: boolean): void {
   if (stack.candidates.length === 0) return;
   const { statuses, validations } = viewStack(context, stack);
-  const slots = Math.max(0, stack.policy.validators - selectTrials(context.sql).length);
-  const { goodCount, culprit, probes, useless } = judgeStack({ statuses, slots });
+  const free = Math.max(0, stack.policy.validators - selectTrials(context.sql).length);
+  // Leniently nobody is searched for.
+  const slots = stack.policy.mode === "lenient" ? Math.min(1, free) : free;
+  const { goodCount, culprit, retries, probes, useless } = judgeStack({ statuses, slots });
   const uselessKeys = useless.map((at) => stack.candidates[at]?.key).filter((key) => key !== undefined);
   if (uselessKeys.length > 0) cancelTrials(context, new Set(uselessKeys));
   if (culprit !== null && settleCulprit(context, stack, culprit, validations[culprit])) return;
   if (goodCount > 0 && !isLanding)
     intendLanding(context, stack, goodCount, followUpOf(context, stack, validations[goodCount - 1]));
+  for (const at of retries) queueTrial(context, stack, at, 2);
   for (const at of probes) queueTrial(context, stack, at);
 }
 

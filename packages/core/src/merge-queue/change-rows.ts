@@ -68,6 +68,14 @@ function parseChange(row: SqlRow): Change {
   return { ...CHANGE_DEFAULTS, ...parseColumn<Change>(row, "value") };
 }
 
+function parseLanding(row: SqlRow): Landing {
+  return Object.assign({ lane: "*" }, parseColumn<Landing>(row, "value"));
+}
+
+function parseValidation(row: SqlRow): Validation {
+  return Object.assign({ flakySteps: [], tries: 2 }, parseColumn<Validation>(row, "value"));
+}
+
 /** One change, or undefined. */
 export function selectChange(sql: Sql, changeId: string): Change | undefined {
   const [row] = sql.exec("SELECT value FROM changes WHERE change_id = ?", changeId);
@@ -96,14 +104,14 @@ export function selectChangesOfTask(sql: Sql, taskId: string): Change[] {
 /** One landing, or undefined. */
 export function selectLanding(sql: Sql, landingId: string): Landing | undefined {
   const [row] = sql.exec("SELECT value FROM landings WHERE landing_id = ?", landingId);
-  return row === undefined ? undefined : { ...{ lane: "*" }, ...parseColumn<Landing>(row, "value") };
+  return row === undefined ? undefined : parseLanding(row);
 }
 
 /** Landings whose branch may or may not have moved yet, oldest first. */
 export function selectOpenLandings(sql: Sql): Landing[] {
   return sql
     .exec("SELECT value FROM landings WHERE state = 'intended' ORDER BY landing_id")
-    .map((row) => ({ ...{ lane: "*" }, ...parseColumn<Landing>(row, "value") }));
+    .map((row) => parseLanding(row));
 }
 
 /** The validation of a tree by a set of commands, or undefined when it was never done. */
@@ -113,9 +121,7 @@ export function selectValidation(sql: Sql, tree: string, commandsHash: string): 
     tree,
     commandsHash,
   );
-  return row === undefined
-    ? undefined
-    : { ...{ flakySteps: [], tries: 2 }, ...parseColumn<Validation>(row, "value") };
+  return row === undefined ? undefined : parseValidation(row);
 }
 
 /** Changes on their way to the branch: being built, validated or landed. */
@@ -141,6 +147,23 @@ export function countOvertakers(sql: Sql, changeId: string): number {
     changeId,
   );
   return row === undefined ? 0 : readNumber(row, "count");
+}
+
+/** Queued changes whose tasks depend on others in some way. */
+export function selectQueuedWithDependencies(sql: Sql): Change[] {
+  return sql
+    .exec(
+      `SELECT value FROM changes WHERE state = 'queued' AND task_id IN (SELECT task_id FROM dependencies)
+       ORDER BY position`,
+    )
+    .map((row) => parseChange(row));
+}
+
+/** Branches that changes are queued for. */
+export function selectQueuedRefs(sql: Sql): string[] {
+  return sql
+    .exec("SELECT DISTINCT integration_ref FROM changes WHERE state = 'queued' ORDER BY integration_ref")
+    .map((row) => readText(row, "integration_ref"));
 }
 
 /** True while some change may still move by itself. */

@@ -9,7 +9,7 @@ import { addComment, releaseTask } from "../tasks/decide-task.ts";
 import { selectTask } from "../tasks/select-tasks.ts";
 import { ontoOf } from "./build-payloads.ts";
 import { selectChange } from "./change-rows.ts";
-import { laneOf, resetStacks, updateChange } from "./edit-stack.ts";
+import { COMMON_LANE, laneOf, resetStacks, updateChange } from "./edit-stack.ts";
 import { climbLadder } from "./ladder.ts";
 import { selectStack } from "./stack-rows.ts";
 
@@ -58,7 +58,7 @@ function settleOutcome(context: Context, outcome: BuildOutcome, tip: string): Ca
     case "reverting":
       blockChange(context, change, describeLost(outcome.lost), { lostLines: outcome.lost, stuckOn: tip });
       return null;
-    case "conflicted":
+    default:
       climbLadder(
         context,
         {
@@ -84,6 +84,35 @@ function keepWhole(context: Context, outcomes: readonly BuildOutcome[]): readonl
   return gone === -1 ? outcomes : outcomes.slice(0, gone);
 }
 
+/** True when what was built stands on the stack as it is now. */
+function isOnTop(onto: string | null, stack: Stack | undefined): boolean {
+  if (onto === null) return (stack?.candidates.length ?? 0) === 0;
+  return onto === (ontoOf(stack) ?? stack?.tip);
+}
+
+/** The lane's stack as the build found it: on the branch's tip, or further up on what it had already. */
+function groundStack(context: Context, command: Command, first: Change): Stack {
+  const run = selectRun(context.sql, first.runId);
+  assert(run !== undefined, "a change has a run");
+  const lane = laneOf(first.scopes);
+  const known = selectStack(context.sql, first.integrationRef, lane);
+  const { refCommit, tip, tipTree, tipKey } = command.onto === null || known === undefined ? command : known;
+  return {
+    integrationRef: first.integrationRef,
+    lane,
+    scopes: lane === COMMON_LANE ? null : first.scopes,
+    baseBranch: run.options.baseBranch,
+    checkout: run.options.checkout ?? null,
+    refCommit,
+    tip,
+    tipTree,
+    tipKey,
+    window: known?.window ?? command.policy.windowStart,
+    policy: command.policy,
+    candidates: known?.candidates ?? [],
+  };
+}
+
 /** A lane's candidates are merged: they are tested next; conflicts climb the ladder; what would revert others is blocked. */
 export function decideBuildStack(context: Context, command: Command): DecideAnswer {
   const checked = checkLease(context.sql, command, "build");
@@ -97,39 +126,10 @@ export function decideBuildStack(context: Context, command: Command): DecideAnsw
     resetStacks(context, first.integrationRef);
     return accept();
   }
-  const lane = laneOf(first.scopes);
-  const known = selectStack(context.sql, first.integrationRef, lane);
-  const isOnTop =
-    command.onto === null
-      ? (known?.candidates.length ?? 0) === 0
-      : command.onto === (ontoOf(known) ?? known?.tip);
   // The stack changed below the build; what was built is forgotten, and its changes queue again by themselves.
-  if (!isOnTop) return accept();
-  const run = selectRun(context.sql, first.runId);
-  assert(run !== undefined, "a change has a run");
-  const root =
-    command.onto !== null && known !== undefined
-      ? known
-      : {
-          refCommit: command.refCommit,
-          tip: command.tip,
-          tipTree: command.tipTree,
-          tipKey: command.tipKey,
-        };
-  const stack: Stack = {
-    integrationRef: first.integrationRef,
-    lane,
-    scopes: lane === "*" ? null : first.scopes,
-    baseBranch: run.options.baseBranch,
-    checkout: run.options.checkout ?? null,
-    refCommit: root.refCommit,
-    tip: root.tip,
-    tipTree: root.tipTree,
-    tipKey: root.tipKey,
-    window: known?.window ?? command.policy.windowStart,
-    policy: command.policy,
-    candidates: known?.candidates ?? [],
-  };
+  if (!isOnTop(command.onto, selectStack(context.sql, first.integrationRef, laneOf(first.scopes))))
+    return accept();
+  const stack = groundStack(context, command, first);
   // Written first, so that the ladder finds the policy.
   context.emit({ type: "stack.changed", stack });
   const added = keepWhole(context, command.outcomes)

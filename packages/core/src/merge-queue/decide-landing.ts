@@ -117,6 +117,27 @@ function blockAll(context: Context, changeIds: readonly string[], reason: string
   }
 }
 
+function failRegenerate(context: Context, changeId: string, reason: string): void {
+  const change = selectChange(context.sql, changeId);
+  if (change?.work?.rung !== "regenerate") return;
+  failWork(context, change, regenerateStep(context, change, "failed", reason), false);
+}
+
+function failMove(context: Context, landingId: string, { reason, how }: Command<"job.fail">): void {
+  const landing = selectLanding(context.sql, landingId);
+  if (landing?.state !== "intended") return;
+  if (how !== "hopeless") {
+    pauseForNow(context, landing.integrationRef, reason);
+    return;
+  }
+  abandonLanding(context, landing);
+  blockAll(
+    context,
+    landing.items.map((item) => item.changeId),
+    reason,
+  );
+}
+
 /** The work of a queue job could not be done. Nothing is lost: it is tried again later, or a person is asked. */
 export function decideFailJob(context: Context, command: Command<"job.fail">): DecideAnswer {
   const checked = checkLease(context.sql, command, QUEUE_JOBS);
@@ -126,34 +147,27 @@ export function decideFailJob(context: Context, command: Command<"job.fail">): D
   const trial = selectTrial(context.sql, job.jobId);
   completeJob(context, job);
   if (command.how === "cancelled") return accept();
-  const isHopeless = command.how === "hopeless";
-  if (job.kind === "regenerate") {
-    const change = selectChange(context.sql, subject);
-    if (change?.work?.rung === "regenerate")
-      failWork(context, change, regenerateStep(context, change, "failed", command.reason), false);
-    return accept();
-  }
-  if (job.kind === "move") {
-    const landing = selectLanding(context.sql, subject);
-    if (landing?.state !== "intended") return accept();
-    if (isHopeless) {
-      abandonLanding(context, landing);
-      blockAll(
-        context,
-        landing.items.map((item) => item.changeId),
-        command.reason,
-      );
-    } else pauseForNow(context, landing.integrationRef, command.reason);
-    return accept();
-  }
-  const changeIds = job.kind === "build" ? job.subjectIds : (trial?.changeIds ?? []);
-  const ref = trial?.integrationRef ?? selectChange(context.sql, subject)?.integrationRef;
-  if (ref === undefined) return accept();
-  if (isHopeless) {
-    if (job.kind === "validate") resetStacks(context, ref);
-    blockAll(context, changeIds, command.reason);
-  } else pauseForNow(context, ref, command.reason);
+  if (job.kind === "regenerate") failRegenerate(context, subject, command.reason);
+  else if (job.kind === "move") failMove(context, subject, command);
+  else if (trial !== undefined) failWith(context, command, trial.integrationRef, trial.changeIds);
+  else failWith(context, command, selectChange(context.sql, subject)?.integrationRef, job.subjectIds);
   return accept();
+}
+
+/** A build or a validation failed: its branch waits a moment, or its changes are blocked. */
+function failWith(
+  context: Context,
+  { how, reason }: Command<"job.fail">,
+  integrationRef: string | undefined,
+  changeIds: readonly string[],
+): void {
+  if (integrationRef === undefined) return;
+  if (how !== "hopeless") {
+    pauseForNow(context, integrationRef, reason);
+    return;
+  }
+  resetStacks(context, integrationRef);
+  blockAll(context, changeIds, reason);
 }
 
 function regenerateStep(

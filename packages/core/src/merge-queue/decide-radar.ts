@@ -18,7 +18,8 @@ export function decideReportRadar(
     .filter((overlap) => overlap.files.length > 0)
     .map((overlap): Overlap => {
       const known = before.find((other) => other.other === overlap.other);
-      return { ...overlap, attemptId: command.attemptId, sinceMs: known?.sinceMs ?? context.nowMs };
+      const { other, files } = overlap;
+      return { attemptId: command.attemptId, other, files, sinceMs: known?.sinceMs ?? context.nowMs };
     });
   if (JSON.stringify(before) !== JSON.stringify(overlaps))
     context.emit({ type: "radar.changed", attemptId: command.attemptId, overlaps });

@@ -1,6 +1,6 @@
 import type { ProjectCommand, ProjectEvent, Validation } from "@canopy/protocol";
 import { assert } from "@canopy/protocol";
-import { checkLease, completeJob, queueJob } from "../jobs/job-feature.ts";
+import { checkLease, completeJob } from "../jobs/job-feature.ts";
 import type { DecideAnswer, DecideContext } from "../kernel/room-definition.ts";
 import { accept } from "../kernel/room-definition.ts";
 import { selectValidation } from "./change-rows.ts";
@@ -17,7 +17,7 @@ function listRedSteps(validation: Validation): string[] {
 
 /**
  * A tree was validated: remembered by its key and commands, so that it never is again by the same; only a red result is
- * tried once more before it counts.
+ * tried once more before anybody is blamed for it.
  */
 export function decideRecordValidation(context: Context, command: Command): DecideAnswer {
   const checked = checkLease(context.sql, command, "validate");
@@ -42,13 +42,6 @@ export function decideRecordValidation(context: Context, command: Command): Deci
   if (stack !== undefined && stack.policy.commandsHash !== validation.commandsHash) {
     const policy = { ...stack.policy, commandsHash: validation.commandsHash };
     context.emit({ type: "stack.changed", stack: { ...stack, policy } });
-  }
-  const isWanted =
-    stack?.tipKey === trial.key ||
-    stack?.candidates.some((candidate) => candidate.key === trial.key) === true;
-  if (validation.state === "failed" && trial.tryNumber === 1 && isWanted && job.cancelRequested === null) {
-    const again = queueJob(context, "validate", [trial.commit]);
-    context.emit({ type: "trial.queued", trial: { ...trial, jobId: again.jobId, tryNumber: 2 } });
   }
   return accept();
 }

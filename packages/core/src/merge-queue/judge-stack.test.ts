@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import fc from "fast-check";
+import { assert as check, integer, nat, property } from "fast-check";
 import type { CandidateStatus } from "./judge-stack.ts";
 import { judgeStack } from "./judge-stack.ts";
 
@@ -14,7 +14,7 @@ test("[MQ13] the tip is tried first, then what splits the rest", () => {
 
 test("[MQ13] a green candidate makes all before it good, and their validations useless", () => {
   const judged = judgeStack({ statuses: [R, U, "green", U], slots: 1 });
-  expect(judged).toEqual({ goodCount: 3, culprit: null, probes: [3], useless: [0] });
+  expect(judged).toEqual({ goodCount: 3, culprit: null, retries: [], probes: [3], useless: [0] });
 });
 
 test("[MQ9] a red tip is searched by halves; what is right behind the last good one is to blame", () => {
@@ -22,15 +22,31 @@ test("[MQ9] a red tip is searched by halves; what is right behind the last good 
   expect(judgeStack({ statuses: [U, "green", "red", R], slots: 1 })).toEqual({
     goodCount: 2,
     culprit: 2,
+    retries: [],
     probes: [],
     useless: [3],
   });
   expect(judgeStack({ statuses: ["red", R], slots: 2 })).toEqual({
     goodCount: 0,
     culprit: 0,
+    retries: [],
     probes: [],
     useless: [1],
   });
+});
+
+test("[MQ10] the first red result is tried again, and so is the one to be blamed; those in between only lead there", () => {
+  const judge = (statuses: readonly CandidateStatus[], slots = 1): readonly unknown[] => {
+    const { retries, probes, culprit, useless } = judgeStack({ statuses, slots });
+    return [retries, probes, culprit, useless];
+  };
+  expect(judge([U, U, U, "suspect"])).toEqual([[3], [], null, []]);
+  expect(judge([U, U, U, "suspect"], 2)).toEqual([[3], [1], null, []]);
+  expect(judge([U, U, U, "retrying"])).toEqual([[], [1], null, []]);
+  expect(judge([U, "suspect", U, "red"])).toEqual([[], [0], null, []]);
+  expect(judge(["green", "suspect", U, "red"])).toEqual([[1], [], null, []]);
+  expect(judge(["green", "retrying", U, "red"])).toEqual([[], [], null, []]);
+  expect(judge(["green", "red", U, "red"])).toEqual([[], [], 1, []]);
 });
 
 /** Validates as asked until nothing is left to ask, each candidate from `firstRed` on being red. */
@@ -50,18 +66,13 @@ function search(
 }
 
 test("[MQ9] the first red candidate is always found, with few rounds", () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 64 }),
-      fc.nat(64),
-      fc.integer({ min: 1, max: 8 }),
-      (count, red, slots) => {
-        const found = search(count, red, slots);
-        expect(found.good).toBe(Math.min(count, red));
-        expect(found.culprit).toBe(red < count ? red : null);
-        expect(found.asked).toBeLessThanOrEqual(2 + Math.ceil(Math.log2(count + 1)));
-      },
-    ),
+  check(
+    property(integer({ min: 1, max: 64 }), nat(64), integer({ min: 1, max: 8 }), (count, red, slots) => {
+      const found = search(count, red, slots);
+      expect(found.good).toBe(Math.min(count, red));
+      expect(found.culprit).toBe(red < count ? red : null);
+      expect(found.asked).toBeLessThanOrEqual(2 + Math.ceil(Math.log2(count + 1)));
+    }),
     { seed: 20261125, numRuns: 400 },
   );
 });

@@ -120,40 +120,37 @@ test("[MQ17] a rung without tries is left out, and money ends it too", () => {
   expect(selectTasks(dear.room.sql)[0]?.status).toBe("needs_input");
 });
 
+/** Has a change built, and everything but the branch itself found red. */
+function buildAndFail(driver: ProjectDriver, policy: QueuePolicy): void {
+  const [leased] = driver.lease(["build"]);
+  if (leased?.payload.kind !== "build") throw new Error("nothing is to be built");
+  driver.accept(stackBuild(leased, buildOutcomes(leased.payload), policy));
+  for (let [job] = driver.lease(["validate"], 1); job !== undefined; [job] = driver.lease(["validate"], 1)) {
+    if (job.payload.kind !== "validate") return;
+    const { trial } = job.payload;
+    const isBase = trial.changeIds.length === 0;
+    const state = isBase ? "passed" : "failed";
+    const step = { name: "test", state, required: true, exitCode: 1, durationMs: 1, output: "expected 2" };
+    const validation = {
+      tree: trial.key,
+      commandsHash: "commands",
+      commit: trial.commit,
+      state,
+      flaky: false,
+      steps: [step],
+      durationMs: 1,
+    };
+    driver.accept({ type: "validation.record", jobId: job.job.jobId, fence: job.job.fence, validation });
+  }
+  expect(selectTrials(driver.room.sql)).toEqual([]);
+}
+
 test("[MQ17] a red change goes to a repair agent with what the validation printed, then to a person", () => {
   const driver = openProjectDriver();
   driver.addTask("task");
   driver.startRun({ concurrency: 2 });
   driver.finish(driver.lease()[0]!);
-  const policy = testQueuePolicy({ mode: "strict", repair: testBudget(1) });
-  const buildAndFail = (): void => {
-    const [leased] = driver.lease(["build"]);
-    if (leased?.payload.kind !== "build") throw new Error("nothing is to be built");
-    driver.accept(stackBuild(leased, buildOutcomes(leased.payload), policy));
-    for (
-      let [job] = driver.lease(["validate"], 1);
-      job !== undefined;
-      [job] = driver.lease(["validate"], 1)
-    ) {
-      if (job.payload.kind !== "validate") return;
-      const { trial } = job.payload;
-      const isBase = trial.changeIds.length === 0;
-      const state = isBase ? "passed" : "failed";
-      const step = { name: "test", state, required: true, exitCode: 1, durationMs: 1, output: "expected 2" };
-      const validation = {
-        tree: trial.key,
-        commandsHash: "commands",
-        commit: trial.commit,
-        state,
-        flaky: false,
-        steps: [step],
-        durationMs: 1,
-      };
-      driver.accept({ type: "validation.record", jobId: job.job.jobId, fence: job.job.fence, validation });
-    }
-    expect(selectTrials(driver.room.sql)).toEqual([]);
-  };
-  buildAndFail();
+  buildAndFail(driver, testQueuePolicy({ mode: "strict", repair: testBudget(1) }));
   const { rung, leased } = leaseRung(driver);
   expect(rung).toBe("repair");
   if (leased.payload.kind === "attempt")
@@ -164,6 +161,29 @@ test("[MQ17] a red change goes to a repair agent with what the validation printe
   driver.finish(leased, failedResult("crash"));
   expect(change(driver)).toMatchObject({ state: "failing", work: null });
   // A repair was tried, and the run does not ask for the task to be done again.
+  expect(selectTasks(driver.room.sql)[0]).toMatchObject({ status: "open", labels: ["needs-investigation"] });
+});
+
+test("[MQ17] a repair whose change is red again counts, and the next one is told", () => {
+  const driver = openProjectDriver();
+  const policy = testQueuePolicy({ mode: "strict", repair: testBudget(2) });
+  driver.addTask("task");
+  driver.startRun({ concurrency: 2 });
+  driver.finish(driver.lease()[0]!);
+  buildAndFail(driver, policy);
+  driver.finish(leaseRung(driver).leased, resolved("mended once"));
+  expect(rungs(driver)).toEqual(["repair worked"]);
+  buildAndFail(driver, policy);
+  expect(rungs(driver)).toEqual(["repair failed"]);
+  const { leased } = leaseRung(driver);
+  expect(leased.payload.kind === "attempt" ? leased.payload.ladder : null).toMatchObject({
+    tryNumber: 2,
+    earlier: ["repair: it is red again: validation step 'test' ended with exit code 1:\nexpected 2"],
+  });
+  driver.finish(leased, resolved("mended twice"));
+  buildAndFail(driver, policy);
+  expect(rungs(driver)).toEqual(["repair failed", "repair failed"]);
+  expect(change(driver)).toMatchObject({ state: "failing", work: null });
   expect(selectTasks(driver.room.sql)[0]).toMatchObject({ status: "open", labels: ["needs-investigation"] });
 });
 

@@ -8,6 +8,7 @@ import type {
   QueuePolicy,
   Run,
 } from "@canopy/protocol";
+import { assert } from "@canopy/protocol";
 import { selectActiveJobOf, queueJob } from "../jobs/job-feature.ts";
 import type { DecideContext } from "../kernel/room-definition.ts";
 import { queueAttempt } from "../runs/queue-attempt.ts";
@@ -61,6 +62,15 @@ export function addStep(change: Change, step: LadderStep): LadderStep[] {
     ...change.ladder,
     { ...step, detail: step.detail.slice(0, 4000), paths: step.paths.slice(0, 100) },
   ].slice(-MAX_LADDER_STEPS);
+}
+
+/** A repair whose change is red again did not help, and counts for its budget. */
+export function countRedRepair(change: Change, reason: string): LadderStep[] {
+  const at = change.ladder.length - 1;
+  const last = change.ladder[at];
+  if (last?.rung !== "repair" || last.outcome !== "worked" || at < change.ladderFrom) return change.ladder;
+  const detail = `it is red again: ${reason}`.slice(0, 4000);
+  return change.ladder.with(at, { ...last, outcome: "failed", detail });
 }
 
 /**
@@ -152,50 +162,66 @@ function describeLoss(result: AttemptResult): string {
   return `it would take away lines that others added: ${files}`;
 }
 
+function createStep(
+  context: Context,
+  change: Change,
+  { attempt, result }: Ended,
+  outcome: LadderStep["outcome"],
+): Omit<LadderStep, "detail"> {
+  return {
+    rung: attempt.ladder?.rung ?? "resolver",
+    outcome,
+    attemptId: attempt.attemptId,
+    paths: change.conflicts.map((file) => file.path),
+    costUsd: result.usage.costUsd,
+    durationMs: Math.max(0, context.nowMs - (attempt.startedAtMs ?? context.nowMs)),
+    atMs: context.nowMs,
+  };
+}
+
+interface Ended {
+  readonly attempt: Attempt;
+  readonly result: AttemptResult;
+}
+
+/** A person ended the agent: no other one is sent after it. */
+function giveToPerson(context: Context, change: Change, ended: Ended): void {
+  countInRun(context, ended.attempt.runId, "killed");
+  const step = { ...createStep(context, change, ended, "failed"), detail: "a person ended it" };
+  const given: Change = { ...change, work: null, ladder: addStep(change, step), endedAtMs: context.nowMs };
+  context.emit({ type: given.state === "failing" ? "change.failing" : "change.conflicted", change: given });
+  if (given.state === "failing") redoOrGiveUpFailing(context, given);
+  else retryOrGiveUpConflict(context, given);
+}
+
+function whyItFailed(result: AttemptResult): string {
+  if (result.lost.length > 0) return describeLoss(result);
+  return result.failure?.message ?? "it changed nothing that helps";
+}
+
 /** What the end of an attempt of the ladder means for its change. Late results for a change that moved on are ignored. */
 export function settleLadderAttempt(context: Context, attempt: Attempt, result: AttemptResult): void {
   const change = attempt.ladder === null ? undefined : selectChange(context.sql, attempt.ladder.changeId);
-  if (change?.work?.attemptId !== attempt.attemptId || attempt.ladder === null) return;
-  const { rung } = attempt.ladder;
-  const paths = change.conflicts.map((file) => file.path);
-  const startedAtMs = attempt.startedAtMs ?? context.nowMs;
-  const step = (outcome: LadderStep["outcome"], detail: string): LadderStep => ({
-    rung,
-    outcome,
-    attemptId: attempt.attemptId,
-    detail,
-    paths,
-    costUsd: result.usage.costUsd,
-    durationMs: Math.max(0, context.nowMs - startedAtMs),
-    atMs: context.nowMs,
-  });
-  const { capture, baseCommit } = result;
-  if (result.outcome === "succeeded" && capture !== null && baseCommit !== null) {
-    const { commit, filesChanged, scopes } = capture;
-    const work = { commit, baseCommit, filesChanged, scopes };
-    replaceWork(context, change, work, step("worked", result.summary));
-    return;
+  if (change?.work?.attemptId !== attempt.attemptId) return;
+  const ended = { attempt, result };
+  switch (result.outcome) {
+    case "succeeded": {
+      assert(result.capture !== null && result.baseCommit !== null, "a success has a capture");
+      const { commit, filesChanged, scopes } = result.capture;
+      const work = { commit, baseCommit: result.baseCommit, filesChanged, scopes };
+      const step = { ...createStep(context, change, ended, "worked"), detail: result.summary };
+      replaceWork(context, change, work, step);
+      return;
+    }
+    case "interrupted":
+      updateChange(context, change, { work: { ...change.work, attemptId: null } });
+      return;
+    case "killed":
+      giveToPerson(context, change, ended);
+      return;
+    default: {
+      const step = { ...createStep(context, change, ended, "failed"), detail: whyItFailed(result) };
+      failWork(context, { ...change, lostLines: result.lost }, step, false);
+    }
   }
-  if (result.outcome === "interrupted") {
-    updateChange(context, change, { work: { ...change.work, attemptId: null } });
-    return;
-  }
-  if (result.outcome === "killed") {
-    countInRun(context, attempt.runId, "killed");
-    // A person ended it: no other agent is sent after it.
-    const ladder = addStep(change, step("failed", "a person ended it"));
-    const given: Change = { ...change, work: null, ladder, endedAtMs: context.nowMs };
-    context.emit({
-      type: change.state === "failing" ? "change.failing" : "change.conflicted",
-      change: given,
-    });
-    if (given.state === "failing") redoOrGiveUpFailing(context, given);
-    else retryOrGiveUpConflict(context, given);
-    return;
-  }
-  const why =
-    result.lost.length > 0
-      ? describeLoss(result)
-      : (result.failure?.message ?? "it changed nothing that helps");
-  failWork(context, { ...change, lostLines: result.lost }, step("failed", why), false);
 }

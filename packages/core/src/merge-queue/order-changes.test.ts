@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import fc from "fast-check";
+import { array, assert as check, integer, nat, property, record } from "fast-check";
 import { brandId } from "@canopy/protocol";
 import type { QueuedChange } from "./order-changes.ts";
 import { MAX_OVERTAKEN, orderChanges } from "./order-changes.ts";
@@ -49,13 +49,13 @@ test("[MQ12] what a person put first goes first", () => {
 });
 
 test("[MQ12] nothing starves: however many better changes keep coming, each is overtaken a bounded number of times", () => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.record({ priority: fc.integer({ min: 0, max: 4 }), files: fc.nat(5000) }), {
+  check(
+    property(
+      array(record({ priority: integer({ min: 0, max: 4 }), files: nat(5000) }), {
         minLength: 5,
         maxLength: 40,
       }),
-      fc.array(fc.record({ priority: fc.integer({ min: 0, max: 4 }), files: fc.nat(5000) }), {
+      array(record({ priority: integer({ min: 0, max: 4 }), files: nat(5000) }), {
         minLength: 100,
         maxLength: 200,
       }),

@@ -9,10 +9,12 @@ import {
   selectChangesInLanding,
   selectOpenLandings,
   selectQueuePause,
+  selectQueuedRefs,
+  selectQueuedWithDependencies,
 } from "./change-rows.ts";
-import { doScopesMeet, laneOf, updateChange } from "./edit-stack.ts";
+import { COMMON_LANE, doScopesMeet, laneOf, updateChange } from "./edit-stack.ts";
 import { orderChanges } from "./order-changes.ts";
-import { selectStacks } from "./stack-rows.ts";
+import { selectStack, selectStacks } from "./stack-rows.ts";
 
 type Context = DecideContext<ProjectEvent>;
 
@@ -46,7 +48,7 @@ export function selectQueueOrder(sql: Sql, nowMs: number): Change[] {
 
 /** Lets changes wait for the tasks that theirs depends on, and lets them go on when those are done. */
 function settleDependencies(context: Context): void {
-  for (const change of selectChangesByState(context.sql, "queued")) {
+  for (const change of selectQueuedWithDependencies(context.sql)) {
     const blockers = selectOpenBlockers(context.sql, change.taskId);
     if (blockers.length === 0) continue;
     updateChange(context, change, {
@@ -113,15 +115,29 @@ class Lanes {
   }
 }
 
+/** The lane that meets all others takes nothing more: then no other takes anything, and nobody's order matters now. */
+function isCommonLaneFull(sql: Sql, integrationRef: string, inLanding: readonly Change[]): boolean {
+  const inLane = inLanding.filter(
+    (change) => change.integrationRef === integrationRef && laneOf(change.scopes) === COMMON_LANE,
+  );
+  const isBuilding = inLane.some((change) => change.state === "building");
+  return isBuilding || inLane.length >= windowOf(selectStack(sql, integrationRef, COMMON_LANE));
+}
+
 /** Takes queued changes into their lanes, best first, as far as the windows reach, and has candidates built of them. */
 export function takeQueued(context: Context): void {
   settleDependencies(context);
-  const order = selectQueueOrder(context.sql, context.nowMs);
-  if (order.length === 0) return;
   const landingRefs = new Set(selectOpenLandings(context.sql).map((landing) => landing.integrationRef));
   const inLanding = selectChangesInLanding(context.sql);
-  for (const integrationRef of new Set(order.map((change) => change.integrationRef))) {
-    if (landingRefs.has(integrationRef) || selectQueuePause(context.sql, integrationRef) !== null) continue;
+  const refs = selectQueuedRefs(context.sql).filter(
+    (ref) =>
+      !landingRefs.has(ref) &&
+      selectQueuePause(context.sql, ref) === null &&
+      !isCommonLaneFull(context.sql, ref, inLanding),
+  );
+  if (refs.length === 0) return;
+  const order = selectQueueOrder(context.sql, context.nowMs);
+  for (const integrationRef of refs) {
     const ofRef = (change: Change): boolean => change.integrationRef === integrationRef;
     const lanes = new Lanes(context, integrationRef, inLanding.filter(ofRef));
     for (const change of order.filter(ofRef)) lanes.offer(change);

@@ -43,6 +43,7 @@ export function buildPrompt({ task, comments, earlier, changeReasons }: PromptIn
       "You work alone and unattended in a copy of a git repository; other agents work in copies of their own.",
       "Do this one task and nothing beyond it. Decide open questions yourself and say what you decided.",
       "Follow the repository's own instructions (AGENTS.md, CLAUDE.md, README) and run its checks where there are any.",
+      "When a file .canopy/radar.md appears, it names the files in which others change the same as you: keep your edits there small.",
       "You may commit or leave your changes uncommitted: both are taken over. Do not push, and do not switch branches.",
     ].join("\n"),
     `# Task: ${task.title}`,

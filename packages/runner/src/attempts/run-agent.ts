@@ -1,4 +1,4 @@
-import type { AttemptJob, Failure, TurnEndReason, Usage } from "@canopy/protocol";
+import type { AgentEvent, AttemptJob, Failure, TurnEndReason, Usage } from "@canopy/protocol";
 import { ZERO_USAGE } from "@canopy/protocol";
 import type { AgentSession, ResolvedAgent, TurnResult } from "@canopy/agents";
 import type { Workspace } from "@canopy/workspace";
@@ -21,6 +21,8 @@ export interface AgentRun {
   readonly environment: Readonly<Record<string, string>>;
   /** What the agent is asked. */
   readonly prompt: string;
+  /** Called when the agent has changed files. */
+  readonly onEdit: () => void;
   readonly signal: AbortSignal;
   readonly now: () => number;
 }
@@ -33,10 +35,16 @@ export interface AgentOutcome {
   readonly summary: string;
 }
 
+/** Tools that change files, as far as an agent says what its tools do. */
+function isEdit(event: AgentEvent): boolean {
+  return event.type === "tool.ended" && ["edit", "delete", "move", "execute"].includes(event.tool.kind);
+}
+
 async function pumpEvents(run: AgentRun, session: AgentSession, writer: TranscriptWriter): Promise<void> {
   let lastActivityMs = 0;
   for await (const event of session.events) {
     await writer.write(event);
+    if (isEdit(event)) run.onEdit();
     const text = describeActivity(event);
     const nowMs = run.now();
     if (text === null || nowMs - lastActivityMs < ACTIVITY_EVERY_MS) continue;
@@ -111,6 +119,7 @@ async function startTranscript(run: AgentRun, session: AgentSession): Promise<Tr
       source: run.source,
       featureId: GENERAL_FEATURE,
       sessionId: run.job.sessionId,
+      attemptId: run.job.attemptId,
       author: run.job.askedBy,
       prompt: run.prompt,
     });

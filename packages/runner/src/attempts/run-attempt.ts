@@ -9,6 +9,8 @@ import type { Lease } from "../landing/queue-context.ts";
 import { readScopes } from "../landing/read-scopes.ts";
 import type { RunnerLog } from "../runner-log.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
+import type { ConflictRadar } from "./conflict-radar.ts";
+import { RADAR_FILE } from "./conflict-radar.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
@@ -28,6 +30,7 @@ export interface AttemptContext {
   readonly engine: MergeEngine;
   readonly workspaces: WorkspaceStore;
   readonly bases: BaseKeeper;
+  readonly radar: ConflictRadar;
   readonly project: { readonly projectId: string; readonly name: string };
   readonly checkout: string;
   readonly config: ProjectConfig;
@@ -153,7 +156,19 @@ async function work(
     );
     const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
     const prompt = plan?.prompt ?? job.prompt;
-    const outcome = await runAgent({ ...context, agent, workspace, job, prompt, environment, signal });
+    // Who resolves a conflict works where others do on purpose.
+    await using watch = plan === null ? context.radar.watch({ ...context, ...job, workspace }) : null;
+    const onEdit = (): void => watch?.noteEdit();
+    const outcome = await runAgent({
+      ...context,
+      agent,
+      workspace,
+      job,
+      prompt,
+      environment,
+      onEdit,
+      signal,
+    });
     return { prepared, plan, outcome, failure: null };
   } catch (error) {
     const failure = error instanceof TakenElsewhereError ? error.failure : failureOfException(error);
@@ -229,7 +244,7 @@ async function keepWork(
   if (workspace === null) return { kept: null, failure: null, lost: [] };
   try {
     await workspace.stopProcesses();
-    const leaveOut = plan === null ? [] : LADDER_FOLDERS;
+    const leaveOut = plan === null ? [RADAR_FILE] : [RADAR_FILE, ...LADDER_FOLDERS];
     const capture = await captureWorkspace(context.repository, workspace, leaveOut);
     if (plan !== null && job.ladder !== null) {
       const work = await keepLadderWork(context, job, { ladder: job.ladder, plan, capture });

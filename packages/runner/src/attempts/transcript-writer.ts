@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { AgentEvent, SessionId, TurnEndReason, TurnId } from "@canopy/protocol";
+import type { AgentEvent, AttemptId, SessionId, TurnEndReason, TurnId } from "@canopy/protocol";
 import { CanopyError, isLiveOnly } from "@canopy/protocol";
 import type { JobSource, SubmitOutcome } from "../job-source.ts";
 import { splitEntry } from "./split-entry.ts";
@@ -8,11 +8,12 @@ import { splitEntry } from "./split-entry.ts";
 const COALESCE_MS = 75;
 const MAX_BATCH = 200;
 
-/** What a writer needs. `prompt` is what the turn begins with. */
+/** What a writer needs. `prompt` is what the turn begins with; a session has one for each attempt that works in it. */
 export interface TranscriptOptions {
   readonly source: JobSource;
   readonly featureId: string;
   readonly sessionId: SessionId;
+  readonly attemptId: AttemptId;
   readonly author: string;
   readonly prompt: string;
 }
@@ -47,11 +48,11 @@ export class TranscriptWriter {
 
   /** Queues the prompt and starts its turn. The session must be open. Throws `internal` when the room refuses. */
   static async start(options: TranscriptOptions): Promise<TranscriptWriter> {
-    const { source, featureId, sessionId } = options;
+    const { source, featureId, sessionId, attemptId } = options;
     const submitted = await source.submitToFeature(
       featureId,
       { type: "prompt.submit", sessionId, author: options.author, text: options.prompt },
-      `prompt:${sessionId}:1`,
+      `prompt:${attemptId}`,
     );
     const promptId = readId(submitted, "promptId");
     const started = await source.submitToFeature(

@@ -51,6 +51,21 @@ function rulesFor(config: ProjectConfig, paths: readonly string[]): Rule[] {
   );
 }
 
+/** The change's work once more, with another tree, on the tip. */
+async function writeWork(context: QueueContext, { item, tip }: RegenerateJob, tree: string): Promise<string> {
+  const { repository, config } = context;
+  const { author, committer } = commitPeople({
+    policy: config.commits,
+    person: context.person,
+    askedBy: item.askedBy,
+    agent: item.agent,
+    model: item.model,
+    nowMs: context.now(),
+  });
+  const message = await readMessage(repository, item.commit);
+  return await writeCommit(repository, { tree, parents: [tip], author, committer, message });
+}
+
 /**
  * Gets a change past a conflict in generated files: everything else is merged, the branch's version of those files is
  * taken, and their commands make them anew in a workspace. Throws `work.failed` with what a command printed.
@@ -65,30 +80,13 @@ export async function regenerateFiles(
   const startedAtMs = context.now();
   const merge = await engine.mergeCommit({ tip, change: item.commit, signal });
   const paths = merge.state === "clean" ? [] : merge.files.map((file) => file.path);
-  const people = commitPeople({
-    policy: config.commits,
-    person: context.person,
-    askedBy: item.askedBy,
-    agent: item.agent,
-    model: item.model,
-    nowMs: startedAtMs,
-  });
   const taken =
     merge.state === "clean"
       ? { tree: merge.tree, unresolved: [] }
       : await applyChoices(repository, merge, new Map(paths.map((path) => [path, { take: "ours" }])));
   if (taken.unresolved.length > 0)
     throw new CanopyError("work.failed", `not only generated files conflict: ${taken.unresolved.join(", ")}`);
-  const message = await readMessage(repository, item.commit);
-  const write = async (tree: string): Promise<string> =>
-    await writeCommit(repository, {
-      tree,
-      parents: [tip],
-      author: people.author,
-      committer: people.committer,
-      message,
-    });
-  const start = await write(taken.tree);
+  const start = await writeWork(context, job, taken.tree);
   await using workspace = await context.workspaces.createWorkspace({
     workspaceId: `regenerate-${randomUUID()}`,
     project: context.project,
@@ -106,7 +104,7 @@ export async function regenerateFiles(
   const marked = await findConflictMarkers(repository, capture.tree, paths);
   if (marked.length > 0)
     throw new CanopyError("work.failed", `conflict markers are left in ${marked.join(", ")}`);
-  const commit = await write(capture.tree);
+  const commit = await writeWork(context, job, capture.tree);
   await updateRefs(repository, [{ ref: `${RESOLVED_REF_PREFIX}${item.changeId}`, newCommit: commit }]);
   const changed = await listChanges(repository, (await repository.readCommit(tip)).tree, capture.tree);
   await context.source.submit(

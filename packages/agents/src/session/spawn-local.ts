@@ -6,7 +6,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { CanopyError } from "@canopy/protocol";
 import type { ChildProcessHandle, ProcessExit, SpawnProcess } from "@canopy/protocol";
 
-const MARK = "CANOPY_TEST_PROCESS";
+const MARK = "CANOPY_LOCAL_PROCESS";
 const REAP_LIMIT_MS = 5_000;
 
 async function pidsWithMark(mark: string): Promise<number[]> {
@@ -85,7 +85,7 @@ function toHandle(child: ChildProcess & { readonly pid: number }, mark: string):
 
 /**
  * Starts a process right here, without a workspace. `stop` kills its process group and, on Linux, everything it started
- * in other sessions, found by a mark in the environment. For tests only.
+ * in other sessions, found by a mark in the environment. For self-tests and tests: nothing is isolated.
  */
 export const spawnLocal: SpawnProcess = async (command, options) => {
   const mark = randomUUID();

@@ -1,17 +1,11 @@
-import type { AgentEvent, ChildProcessHandle, TurnEndReason, Usage } from "@canopy/protocol";
+import type { AgentEvent, ChildProcessHandle, Json, TurnEndReason } from "@canopy/protocol";
 import type { AgentCapabilities, AgentSession, TurnError, TurnResult } from "../agent-driver.ts";
 import type { TextTail } from "../byte-lines.ts";
-import { classifyFailure } from "../classify-error.ts";
 import type { EventQueue } from "../event-queue.ts";
 import type { EventWriter } from "../event-writer.ts";
 import { PromptQueue } from "../prompt-queue.ts";
 import { createTurnError, describeExit, withTail } from "../turn-error.ts";
 import { withinMs } from "../within-ms.ts";
-import type { OpenedAcpSession } from "./acp-handshake.ts";
-import { promptResultSchema } from "./acp-schema.ts";
-import type { PromptResult } from "./acp-schema.ts";
-import { readRpcError } from "./read-rpc-error.ts";
-import type { RpcFailure } from "./read-rpc-error.ts";
 import type { PermissionBroker } from "./permission-broker.ts";
 
 /** How long the last words of a dead process may take to be read. */
@@ -20,18 +14,16 @@ const IDLE_CHECK_MS = 250;
 const IDLE_LIMIT = 4;
 
 /** How long an agent may take to react before it is stopped, all in milliseconds. */
-export interface AcpGraces {
+export interface SessionGraces {
   readonly cancelMs: number;
   readonly endInputMs: number;
   readonly stopMs: number;
 }
 
-/** An initialised connection to an agent's process, as the driver hands it over. */
-export interface AcpConnectionParts {
+/** An agent's process and what is around it, as the driver hands it over. */
+export interface ProcessParts {
   readonly label: string;
   readonly child: ChildProcessHandle;
-  readonly request: (method: string, params: unknown) => Promise<unknown>;
-  readonly notify: (method: string, params: unknown) => Promise<void>;
   readonly disconnect: () => void;
   readonly queue: EventQueue;
   readonly writer: EventWriter;
@@ -39,47 +31,43 @@ export interface AcpConnectionParts {
   readonly stderr: TextTail;
   /** Resolves when all of standard error was read. */
   readonly stderrEnded: Promise<void>;
-  readonly graces: AcpGraces;
+  readonly graces: SessionGraces;
 }
 
 interface RunningTurn {
   isCancelled: boolean;
-  hasSystemError: boolean;
   readonly ended: Promise<void>;
   readonly markEnded: () => void;
 }
 
-interface TurnOutcome {
+/** How a turn ended, without its totals. */
+export interface TurnOutcome {
   readonly reason: TurnEndReason;
   readonly error: TurnError | null;
 }
 
-function addTokens(usage: Usage, result: PromptResult): Usage {
-  const direct = result.usage;
-  const quota = result._meta?.quota?.token_count;
-  return {
-    inputTokens: usage.inputTokens + (direct?.inputTokens ?? quota?.input_tokens ?? 0),
-    outputTokens: usage.outputTokens + (direct?.outputTokens ?? quota?.output_tokens ?? 0),
-    cacheReadTokens: usage.cacheReadTokens + (direct?.cachedReadTokens ?? 0),
-    cacheWriteTokens: usage.cacheWriteTokens + (direct?.cachedWriteTokens ?? 0),
-    costUsd: usage.costUsd,
-  };
+/** What one protocol does for a session: everything else is the same for all agents that are one process. */
+export interface AgentLink {
+  readonly nativeSessionId: string;
+  readonly capabilities: AgentCapabilities;
+  /** Sends a prompt and resolves when its turn is over. Rejects when the connection breaks. */
+  readonly converse: (text: string, turn: { readonly isCancelled: boolean }) => Promise<TurnOutcome>;
+  /** Asks the agent to end its turn; may reject when it is gone. */
+  readonly interrupt: () => Promise<void>;
 }
 
-/** One ACP session over one process. */
-export class AcpSession implements AgentSession {
-  readonly #parts: AcpConnectionParts;
-  readonly #opened: OpenedAcpSession;
+/** One session of an agent that is one process: prompts one by one, cancel, crash, and an end that leaves nothing. */
+export class ProcessSession implements AgentSession {
+  readonly #parts: ProcessParts;
+  readonly #link: AgentLink;
   readonly #prompts: PromptQueue;
-  #preamble: string | null;
   #turn: RunningTurn | null = null;
   #isOver = false;
   #closing: Promise<void> | null = null;
 
-  constructor(parts: AcpConnectionParts, opened: OpenedAcpSession) {
+  constructor(parts: ProcessParts, link: AgentLink) {
     this.#parts = parts;
-    this.#opened = opened;
-    this.#preamble = opened.preamble;
+    this.#link = link;
     this.#prompts = new PromptQueue(
       (text) => this.#runTurn(text),
       () => this.#result({ reason: "cancelled", error: null }),
@@ -88,11 +76,11 @@ export class AcpSession implements AgentSession {
   }
 
   get nativeSessionId(): string {
-    return this.#opened.sessionId;
+    return this.#link.nativeSessionId;
   }
 
   get capabilities(): AgentCapabilities {
-    return this.#opened.capabilities;
+    return this.#link.capabilities;
   }
 
   get events(): AsyncIterable<AgentEvent> {
@@ -111,14 +99,20 @@ export class AcpSession implements AgentSession {
   }
 
   /** See AgentSession. */
+  answerQuestion(requestId: string, answer: Json, by = "person"): Promise<void> {
+    this.#parts.permissions.answerQuestion(requestId, answer, by);
+    return Promise.resolve();
+  }
+
+  /** See AgentSession. */
   async cancel(): Promise<void> {
     this.#prompts.cancelWaiting();
     const turn = this.#turn;
     if (turn === null) return;
-    const { permissions, notify, graces } = this.#parts;
+    const { permissions, graces } = this.#parts;
     turn.isCancelled = true;
     permissions.cancelAll("cancel");
-    await this.#quietly(notify("session/cancel", { sessionId: this.nativeSessionId }));
+    await this.#quietly(this.#link.interrupt());
     const isEnded = await withinMs(
       turn.ended.then(() => true),
       graces.cancelMs,
@@ -132,20 +126,15 @@ export class AcpSession implements AgentSession {
     return this.#closing;
   }
 
-  /** Called by the wire when codex-acp says that the running turn broke inside the agent. */
-  noteSystemError(): void {
-    if (this.#turn !== null) this.#turn.hasSystemError = true;
-  }
-
   async #close(): Promise<void> {
-    const { queue, permissions, notify, child, graces, disconnect } = this.#parts;
+    const { queue, permissions, child, graces, disconnect } = this.#parts;
     queue.unbound();
     this.#prompts.cancelWaiting();
     const turn = this.#turn;
     if (turn !== null) {
       turn.isCancelled = true;
       permissions.cancelAll("close");
-      await this.#quietly(notify("session/cancel", { sessionId: this.nativeSessionId }));
+      await this.#quietly(this.#link.interrupt());
       await withinMs(turn.ended, graces.endInputMs);
     }
     child.endInput();
@@ -161,7 +150,7 @@ export class AcpSession implements AgentSession {
     if (this.#closing !== null) return this.#result({ reason: "cancelled", error: null });
     if (this.#isOver) return this.#result({ reason: "lost", error: await this.#crashError() });
     const { promise: ended, resolve: markEnded } = Promise.withResolvers<void>();
-    const turn: RunningTurn = { isCancelled: false, hasSystemError: false, ended, markEnded };
+    const turn: RunningTurn = { isCancelled: false, ended, markEnded };
     this.#turn = turn;
     writer.beginTurn();
     const outcome = await this.#converse(text, turn);
@@ -174,46 +163,12 @@ export class AcpSession implements AgentSession {
   }
 
   async #converse(text: string, turn: RunningTurn): Promise<TurnOutcome> {
-    const preamble = this.#preamble ?? "";
-    this.#preamble = null;
     try {
-      const raw = await this.#parts.request("session/prompt", {
-        sessionId: this.nativeSessionId,
-        prompt: [{ type: "text", text: preamble + text }],
-      });
-      return this.#judgeResult(raw, turn);
-    } catch (error) {
+      return await this.#link.converse(text, turn);
+    } catch {
       if (turn.isCancelled) return { reason: "cancelled", error: null };
-      const failure = readRpcError(error);
-      if (failure !== null) return this.#judgeFailure(failure);
       return { reason: "lost", error: await this.#crashError() };
     }
-  }
-
-  #judgeResult(raw: unknown, turn: RunningTurn): TurnOutcome {
-    const { label, writer } = this.#parts;
-    const parsed = promptResultSchema.safeParse(raw);
-    if (!parsed.success) {
-      if (turn.isCancelled) return { reason: "cancelled", error: null };
-      const message = `${label} answered session/prompt with something unreadable`;
-      return { reason: "failed", error: createTurnError("protocol", message) };
-    }
-    writer.setUsage(addTokens(writer.usage, parsed.data));
-    const reason = parsed.data.stopReason;
-    if (reason === "cancelled" || turn.isCancelled) return { reason: "cancelled", error: null };
-    if (turn.hasSystemError) {
-      const { kind, retryAfterMs } = classifyFailure({ code: null, message: writer.lastMessage, data: null });
-      return { reason: "failed", error: createTurnError(kind, writer.lastMessage, { retryAfterMs }) };
-    }
-    if (reason === "refusal")
-      return { reason, error: createTurnError("refusal", `${label} refused the prompt`) };
-    return { reason, error: null };
-  }
-
-  #judgeFailure(failure: RpcFailure): TurnOutcome {
-    const { kind, retryAfterMs } = classifyFailure(failure);
-    if (kind === "cancelled") return { reason: "cancelled", error: null };
-    return { reason: "failed", error: createTurnError(kind, failure.message, { retryAfterMs }) };
   }
 
   /** The connection broke: says how the process ended, and ends it when it only closed its output. */

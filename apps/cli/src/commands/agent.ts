@@ -1,0 +1,121 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { resolveAgent } from "@canopy/agents";
+import { CanopyError } from "@canopy/protocol/errors";
+import { runSelfTest } from "../agents/self-test.ts";
+import { readAgentConfig, surveyAgents } from "../agents/survey-agents.ts";
+import type { AgentSurvey } from "../agents/survey-agents.ts";
+import { formatTable, sanitizeLine } from "../output/format.ts";
+import { printJson, printText } from "../output/print.ts";
+import { parseDurationArgument } from "../parse-arguments.ts";
+import type { RegisterCommands } from "../run-cli.ts";
+
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+interface TestOptions extends JsonOption {
+  readonly model?: string;
+  readonly prompt: string;
+  readonly timeout: number;
+}
+
+async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "canopy-agent-"));
+  try {
+    return await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+function keysOf({ credentials }: AgentSurvey): string {
+  return credentials.map(({ name, set }) => `${name} ${set ? "is set" : "is not set"}`).join(", ");
+}
+
+async function listAgents(options: JsonOption): Promise<void> {
+  const agents = await withFolder((folder) => surveyAgents(process.cwd(), folder));
+  if (options.json === true) return printJson({ agents });
+  const rows = agents.map((agent) => [
+    agent.name,
+    agent.kind,
+    agent.installed ? (agent.programVersion ?? "yes") : "-",
+    keysOf(agent),
+    sanitizeLine(agent.command),
+  ]);
+  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "KEY", "COMMAND"], rows));
+}
+
+function describeAgent(agent: AgentSurvey): string {
+  const can = Object.entries(agent.capabilities).map(([name, level]) => {
+    const word = level === "emulated" ? "by Canopy" : level === true ? "yes" : "no";
+    return `  ${name.padEnd(13)} ${word}`;
+  });
+  const keys = agent.credentials.length === 0 ? "no variable is known for its key" : keysOf(agent);
+  return [
+    `${agent.name}: ${sanitizeLine(agent.command)}`,
+    `  ${agent.installed ? "installed" : "not installed"}: ${sanitizeLine(agent.detail)}`,
+    `  ${keys}`,
+    ...can,
+  ].join("\n");
+}
+
+async function doctorAgents(name: string | undefined, options: JsonOption): Promise<void> {
+  const all = await withFolder((folder) => surveyAgents(process.cwd(), folder, name));
+  const agents = name === undefined ? all.filter((agent) => agent.installed || agent.configured) : all;
+  if (options.json === true) return printJson({ agents });
+  printText(agents.length === 0 ? "no agent is installed" : agents.map(describeAgent).join("\n\n"));
+}
+
+async function testAgent(name: string, options: TestOptions): Promise<boolean> {
+  const agent = resolveAgent(name, await readAgentConfig(process.cwd()), process.cwd());
+  const signal = AbortSignal.timeout(options.timeout);
+  const test = await withFolder((folder) =>
+    runSelfTest(agent, { folder, prompt: options.prompt, model: options.model ?? null, signal }),
+  );
+  if (options.json === true) printJson(test);
+  else if (test.ok) {
+    printText(`${name} works: open in ${test.startMs} ms, one turn in ${test.turnMs} ms`);
+    printText(`it said: ${sanitizeLine(test.message.trim().slice(0, 200))}`);
+  } else {
+    const { error } = test;
+    const message = error?.message ?? `the turn ended: ${test.reason}`;
+    const hint = error?.hint ?? null;
+    throw new CanopyError(error?.code ?? "agent.failed", message, hint === null ? {} : { hint });
+  }
+  return test.ok;
+}
+
+/** `canopy agent`. */
+export const registerAgent: RegisterCommands = (program, setExit) => {
+  const agent = program
+    .command("agent")
+    .description("the agents that can be run: what is installed, what it can do, does it work")
+    .addHelpText("after", "\nExample:\n  canopy agent list");
+  agent
+    .command("list")
+    .description("list the agents that Canopy knows and the configured ones")
+    .option("--json", "print them as JSON")
+    .addHelpText("after", "\nExample:\n  canopy agent list")
+    .action(listAgents);
+  agent
+    .command("doctor")
+    .argument("[name]", "only this one; by default all that are installed or configured")
+    .description("say whether an agent is installed, which version, and what it can do")
+    .option("--json", "print it as JSON")
+    .addHelpText("after", "\nExample:\n  canopy agent doctor claude")
+    .action(doctorAgents);
+  agent
+    .command("test")
+    .argument("<name>", "a configured or built-in name, acp:<command>, command:<shell command>")
+    .description("run one turn in an empty folder; this asks the agent's model, which may cost money")
+    .option("--model <name>", "the model to ask")
+    .option("--prompt <text>", "what to ask", "Answer with the one word: ready")
+    .option("--timeout <duration>", "longest it may take", parseDurationArgument, 120_000)
+    .option("--json", "print how it went as JSON")
+    .addHelpText("after", "\nExample:\n  canopy agent test codex")
+    .action(async (name: string, options: TestOptions) => {
+      if (!(await testAgent(name, options))) setExit(1);
+    });
+};

@@ -1,0 +1,140 @@
+import type { AgentEvent, Prompt, Session, TranscriptEntry } from "@canopy/protocol";
+import { CanopyError } from "@canopy/protocol/errors";
+import type { ProjectApi } from "../connection/project-api.ts";
+import { openProjectApi, readField } from "../connection/project-api.ts";
+import { formatAge, formatCost, formatTable, sanitizeLine } from "../output/format.ts";
+import { printJson, printText } from "../output/print.ts";
+import type { RegisterCommands } from "../run-cli.ts";
+
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+const PAGE = 5000;
+
+async function findSession(api: ProjectApi, reference: string): Promise<Session> {
+  const sessions = readField<Session[]>(await api.ask("GET", "/sessions"), "sessions");
+  const fitting = sessions.filter((session) => session.sessionId.includes(reference));
+  const exact = fitting.find((session) => session.sessionId === reference);
+  const [only] = fitting;
+  if (only === undefined) throw new CanopyError("thing.not-found", `no session '${reference}'`);
+  if (exact === undefined && fitting.length > 1) {
+    throw new CanopyError("thing.ambiguous", `'${reference}' fits several sessions`, {
+      hint: "give more of the id",
+    });
+  }
+  return exact ?? only;
+}
+
+async function readEntries(api: ProjectApi, sessionId: string): Promise<TranscriptEntry[]> {
+  const entries: TranscriptEntry[] = [];
+  for (;;) {
+    const after = entries.at(-1)?.index ?? 0;
+    const path = `/sessions/${sessionId}/transcript?after=${after}&limit=${PAGE}`;
+    const page = readField<TranscriptEntry[]>(await api.ask("GET", path), "entries");
+    entries.push(...page);
+    if (page.length < PAGE) return entries;
+  }
+}
+
+/** One event in a line or a block of text; null for what only programs want to know. */
+function describeEvent(event: AgentEvent): string | null {
+  if (event.type === "message.done") return event.text;
+  if (event.type === "thought.done") return `(thinks) ${event.text}`;
+  if (event.type === "tool.ended") return `[${event.tool.state}] ${sanitizeLine(event.tool.title)}`;
+  if (event.type === "error") return `error: ${event.kind}: ${event.message}`;
+  if (event.type === "question.asked") return `question: ${event.text}`;
+  if (event.type === "permission.answered") return `permission: ${event.optionId ?? "refused"} (${event.by})`;
+  if (event.type === "turn.ended") return `-- ${event.reason}`;
+  return null;
+}
+
+function toMarkdown(
+  session: Session,
+  prompts: readonly Prompt[],
+  entries: readonly TranscriptEntry[],
+): string {
+  const parts = [`# ${session.title}`, `Session ${session.sessionId}, agent ${session.agent}`];
+  for (const prompt of prompts) parts.push(`## Prompt of ${prompt.author}`, prompt.text);
+  parts.push("## Transcript");
+  for (const { event } of entries) {
+    const text = describeEvent(event);
+    if (text !== null) parts.push(text);
+  }
+  return parts.join("\n\n");
+}
+
+async function listSessions(options: JsonOption): Promise<void> {
+  const api = await openProjectApi();
+  const sessions = readField<Session[]>(await api.ask("GET", "/sessions"), "sessions");
+  if (options.json === true) return printJson({ sessions });
+  if (sessions.length === 0) return printText("no sessions yet");
+  const now = Date.now();
+  const rows = sessions.map((session) => [
+    session.sessionId,
+    session.state,
+    sanitizeLine(session.agent),
+    formatAge(session.openedAtMs, now),
+    String(session.usage.inputTokens + session.usage.outputTokens),
+    formatCost(session.usage.costUsd),
+    sanitizeLine(session.title),
+  ]);
+  printText(formatTable(["SESSION", "STATE", "AGENT", "OPENED", "TOKENS", "COST", "TITLE"], rows));
+}
+
+async function showSession(reference: string, options: JsonOption): Promise<void> {
+  const api = await openProjectApi();
+  const found = await findSession(api, reference);
+  const answer = await api.ask("GET", `/sessions/${found.sessionId}`);
+  const session = readField<Session>(answer, "session");
+  const prompts = readField<Prompt[]>(answer, "prompts");
+  const entries = await readEntries(api, found.sessionId);
+  if (options.json === true) printJson({ session, prompts, entries });
+  else printText(toMarkdown(session, prompts, entries));
+}
+
+async function cancelSession(reference: string, options: JsonOption): Promise<void> {
+  const api = await openProjectApi();
+  const { sessionId, attemptId } = await findSession(api, reference);
+  if (attemptId === null)
+    throw new CanopyError(
+      "thing.not-found",
+      `session ${sessionId} belongs to no attempt that could be ended`,
+    );
+  await api.ask("POST", `/attempts/${attemptId}/kill`, {});
+  if (options.json === true) printJson({ sessionId, attemptId });
+  else printText(`ending ${sessionId}`);
+}
+
+/** `canopy session`. */
+export const registerSession: RegisterCommands = (program) => {
+  const session = program
+    .command("session")
+    .description("the agents' sessions: what was asked, said and done")
+    .addHelpText("after", "\nExample:\n  canopy session list");
+  session
+    .command("list")
+    .description("list the sessions of this project")
+    .option("--json", "print them as JSON")
+    .addHelpText("after", "\nExample:\n  canopy session list")
+    .action(listSessions);
+  for (const [name, description] of [
+    ["show", "print a session's prompts and transcript"],
+    ["export", "print a session as Markdown, or whole as JSON"],
+  ] as const) {
+    session
+      .command(name)
+      .argument("<session>", "a session's id or a part of it")
+      .description(description)
+      .option("--json", "print everything as JSON")
+      .addHelpText("after", `\nExample:\n  canopy session ${name} 4kq2`)
+      .action(showSession);
+  }
+  session
+    .command("cancel")
+    .argument("<session>", "a session's id or a part of it")
+    .description("end a session's attempt; what it did is kept")
+    .option("--json", "print what was ended as JSON")
+    .addHelpText("after", "\nExample:\n  canopy session cancel 4kq2")
+    .action(cancelSession);
+};

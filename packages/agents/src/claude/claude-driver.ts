@@ -1,0 +1,80 @@
+import { randomUUID } from "node:crypto";
+import { CanopyError } from "@canopy/protocol";
+import type {
+  AgentDriver,
+  AgentMcpServer,
+  AgentProbeSpec,
+  AgentSession,
+  AgentStartSpec,
+} from "../agent-driver.ts";
+import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
+import { openProcessParts } from "../session/open-process-parts.ts";
+import { startProcessSession } from "../session/start-process-session.ts";
+import { createTaskEnvironment } from "../task-environment.ts";
+import type { SessionGraces } from "../session/process-session.ts";
+import { CLAUDE_CAPABILITIES, ClaudeLink } from "./claude-link.ts";
+
+/** How to run Claude Code. `args` come after those that Canopy needs. */
+export interface ClaudeDriverOptions {
+  readonly name: string;
+  readonly command: string;
+  readonly args?: readonly string[];
+  readonly graces?: Partial<SessionGraces>;
+  readonly startMs?: number;
+}
+
+const DEFAULT_START_MS = 60_000;
+const OWN_ENV = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", ENABLE_TOOL_SEARCH: "false" };
+
+const FIXED_ARGUMENTS = (
+  "--print --verbose --input-format stream-json --output-format stream-json " +
+  "--include-partial-messages --permission-prompt-tool stdio"
+).split(" ");
+
+function toServer(server: AgentMcpServer): object {
+  if (server.type === "http") return { type: "http", url: server.url, headers: server.headers };
+  return { type: "stdio", command: server.command, args: server.args, env: server.env };
+}
+
+function argumentsFor(spec: AgentStartSpec, sessionId: string): string[] {
+  const servers = Object.fromEntries(spec.mcpServers.map((server) => [server.name, toServer(server)]));
+  return [
+    ...FIXED_ARGUMENTS,
+    ...(spec.resume === null ? ["--session-id", sessionId] : ["--resume", sessionId]),
+    ...(spec.model === null ? [] : ["--model", spec.model]),
+    ...(spec.mcpServers.length === 0 ? [] : ["--mcp-config", JSON.stringify({ mcpServers: servers })]),
+  ];
+}
+
+async function startClaude(options: ClaudeDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+  if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
+  const sessionId = spec.resume?.nativeSessionId ?? randomUUID();
+  const env = { ...OWN_ENV, ...spec.env, ...createTaskEnvironment(spec.task) };
+  const command = [options.command, ...argumentsFor(spec, sessionId), ...(options.args ?? [])] as const;
+  const child = await spec.spawn(command, { cwd: spec.cwd, env });
+  const shared = openProcessParts(child, { label: options.name, graces: options.graces ?? {} }, spec);
+  const link = new ClaudeLink(shared, sessionId);
+  const parts = { ...shared, disconnect: () => link.disconnect() };
+  const system = spec.systemAppend === null ? {} : { appendSystemPrompt: spec.systemAppend };
+  const open = async (): Promise<ClaudeLink> => {
+    await link.control({ subtype: "initialize", ...system });
+    return link;
+  };
+  return startProcessSession(parts, { open, startMs: options.startMs ?? DEFAULT_START_MS, spec });
+}
+
+/** A driver for Claude Code's own protocol: exact results, permissions and questions, one process a session. */
+export function createClaudeDriver(options: ClaudeDriverOptions): AgentDriver {
+  const { name, command } = options;
+  return {
+    name,
+    describe: () => ({
+      kind: "claude",
+      command: [command, ...(options.args ?? [])].join(" "),
+      program: isFoundAnywhere(command) ? command : null,
+      capabilities: CLAUDE_CAPABILITIES,
+    }),
+    probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
+    start: (spec: AgentStartSpec) => startClaude(options, spec),
+  };
+}
