@@ -150,7 +150,7 @@ const VERBS: readonly Verb[] = [
 function registerVerb(queue: Command, verb: Verb): void {
   queue
     .command(verb.name)
-    .argument("<change>", "a change's id, a part of it, or #NUMBER of its task")
+    .argument("<change>", "a change's id, a part of it, or its task's number")
     .description(verb.description)
     .option("-r, --reason <text>", "why", "")
     .option("--json", "print what was done as JSON")
@@ -273,7 +273,7 @@ export const registerQueue: RegisterCommands = (program) => {
     .action(showQueue);
   queue
     .command("show")
-    .argument("<change>", "a change's id, a part of it, or #NUMBER of its task")
+    .argument("<change>", "a change's id, a part of it, or its task's number")
     .description(
       "show one change: state, what was tried for it, conflicting files and what each choice means",
     )
