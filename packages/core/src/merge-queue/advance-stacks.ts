@@ -38,6 +38,13 @@ function readStatus(
   return { status: isAtWork ? "running" : "unknown", validation };
 }
 
+/** Leniently nobody is searched for: a red tree is tried once more, and then as good as a green one. */
+const LENIENT: Readonly<Partial<Record<CandidateStatus, CandidateStatus>>> = {
+  red: "green",
+  suspect: "unknown",
+  retrying: "running",
+};
+
 /** What is known of a stack's candidates. Without validation all are good; leniently, a red one is as good as a green one. */
 function viewStack(context: Context, stack: Stack): StackView {
   const { mode } = stack.policy;
@@ -51,19 +58,20 @@ function viewStack(context: Context, stack: Stack): StackView {
         ? { status: "green" as const, validation: undefined }
         : readStatus(context, stack, candidate.key);
     const known = isSame ? before : status;
-    statuses.push(mode === "lenient" && known === "red" ? "green" : known);
+    statuses.push(mode === "lenient" ? (LENIENT[known] ?? known) : known);
     validations.push(isSame ? validations.at(-1) : validation);
   }
   return { statuses, validations };
 }
 
-function queueTrial(context: Context, stack: Stack, at: number, tryNumber: 1 | 2 = 1): void {
+function queueTrial(context: Context, stack: Stack, at: number): void {
   const candidate = stack.candidates[at];
   const subject: Pick<Candidate, "commit" | "tree" | "key"> = candidate ?? {
     commit: stack.tip,
     tree: stack.tipTree,
     key: stack.tipKey,
   };
+  const before = selectValidation(context.sql, subject.key, stack.policy.commandsHash);
   const job = queueJob(context, "validate", [subject.commit]);
   context.emit({
     type: "trial.queued",
@@ -78,7 +86,7 @@ function queueTrial(context: Context, stack: Stack, at: number, tryNumber: 1 | 2
       tree: subject.tree,
       key: subject.key,
       changeIds: stack.candidates.slice(0, at + 1).map(({ changeId }) => changeId),
-      tryNumber,
+      tryNumber: before?.state === "failed" ? 2 : 1,
     },
   });
 }
@@ -155,7 +163,7 @@ function settleCulprit(
       return true;
     }
     if (base.status === "unknown" || base.status === "suspect") {
-      queueTrial(context, stack, -1, base.status === "unknown" ? 1 : 2);
+      queueTrial(context, stack, -1);
       return true;
     }
     if (base.status !== "green") return false;
@@ -172,17 +180,14 @@ function settleCulprit(
 function advanceStack(context: Context, stack: Stack, isLanding: boolean): void {
   if (stack.candidates.length === 0) return;
   const { statuses, validations } = viewStack(context, stack);
-  const free = Math.max(0, stack.policy.validators - selectTrials(context.sql).length);
-  // Leniently nobody is searched for.
-  const slots = stack.policy.mode === "lenient" ? Math.min(1, free) : free;
+  const slots = Math.max(0, stack.policy.validators - selectTrials(context.sql).length);
   const { goodCount, culprit, retries, probes, useless } = judgeStack({ statuses, slots });
   const uselessKeys = useless.map((at) => stack.candidates[at]?.key).filter((key) => key !== undefined);
   if (uselessKeys.length > 0) cancelTrials(context, new Set(uselessKeys));
   if (culprit !== null && settleCulprit(context, stack, culprit, validations[culprit])) return;
   if (goodCount > 0 && !isLanding)
     intendLanding(context, stack, goodCount, followUpOf(context, stack, validations[goodCount - 1]));
-  for (const at of retries) queueTrial(context, stack, at, 2);
-  for (const at of probes) queueTrial(context, stack, at);
+  for (const at of [...retries, ...probes]) queueTrial(context, stack, at);
 }
 
 /** Lands what is good, validates what is not known, and finds who is to blame; of every branch that is not paused. */

@@ -43,6 +43,17 @@ function reclaimTask(context: Context, change: Change): DecideAnswer | null {
   const task = selectTask(context.sql, change.taskId);
   if (task?.claim != null && task.claim.holder !== change.attemptId)
     return reject("task.already-claimed", `task #${task.number} is worked on by ${task.claim.holder}`);
+  const done =
+    task?.status === "closed"
+      ? selectChangesByState(context.sql, "landed").find((other) => other.taskId === change.taskId)
+      : undefined;
+  if (done !== undefined) {
+    return reject(
+      "change.wrong-state",
+      `change ${done.changeId} has landed for task #${task?.number ?? "?"} instead`,
+      "to have this work too, reopen the task first",
+    );
+  }
   if (task !== undefined && task.claim === null && task.status !== "closed")
     claimTask(context, task, change.attemptId);
   return null;

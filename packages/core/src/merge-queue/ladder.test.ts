@@ -259,6 +259,24 @@ test("[MQ18] retrying a change gives its ladder new budgets", () => {
   expect(change(driver)).toMatchObject({ state: "conflicted", work: null, ladderFrom: 2 });
 });
 
+test("[MQ2] a change whose task another change did meanwhile is not queued again, until the task is open again", () => {
+  const driver = withConflict();
+  const { changeId, taskId } = change(driver);
+  driver.finish(leaseRung(driver).leased, failedResult("conflict"));
+  driver.finish(leaseRung(driver).leased, failedResult("conflict"));
+  driver.accept({ type: "task.reopen", task: taskId });
+  driver.startRun();
+  driver.finish(leaseRung(driver).leased);
+  const [leased] = driver.lease(["build"]);
+  if (leased?.payload.kind === "build")
+    driver.accept(stackBuild(leased, buildOutcomes(leased.payload), ONE_EACH));
+  moveAll(driver);
+  expect(driver.changes().map(({ state }) => state)).toEqual(["conflicted", "landed"]);
+  expect(driver.submit({ type: "change.requeue", changeId })).toMatchObject({ code: "change.wrong-state" });
+  driver.accept({ type: "task.reopen", task: taskId });
+  driver.accept({ type: "change.requeue", changeId });
+});
+
 test("[MQ19] overlaps are told when they change, and end with their session", () => {
   const driver = openProjectDriver();
   driver.addTask("one");

@@ -9,7 +9,7 @@ import type { RoomHandle } from "@canopy/core";
 import { openMergeEngine, openRepository, readRepositoryIdentity } from "@canopy/git";
 import type { Repository } from "@canopy/git";
 import { TEST_PERSON, TEST_RUNNER, attemptResult, openTestHost, stackBuild } from "@canopy/testkit";
-import type { QueueProject } from "./change-merge.ts";
+import type { QueueProject } from "../change-merge.ts";
 
 const execute = promisify(execFile);
 const ENVIRONMENT = {
