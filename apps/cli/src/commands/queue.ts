@@ -203,7 +203,7 @@ async function steer(
   const names = branches.map((branch) => sanitizeLine(branch)).join(", ");
   const again = requeuedCount > 0 ? `; ${requeuedCount} changes are tried again` : "";
   if (names === "") printText("no branch has changes or a pause");
-  else printText(`landing ${verb === "pause" ? "is paused" : "goes on"} on ${names}${again}`);
+  else printText(`landing on ${names} ${verb === "pause" ? "is paused" : "goes on"}${again}`);
 }
 
 interface ReorderOptions extends JsonOption {
