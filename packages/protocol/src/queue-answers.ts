@@ -78,6 +78,11 @@ export const conflictChoiceSchema = z.union([
 
 /** Choices for every conflicted path of a change. */
 export const resolveRequestSchema = z.strictObject({
+  /** The branch's commit that the choices were made on: files that changed since then are refused, not overwritten. */
+  tip: z
+    .string()
+    .regex(/^[0-9a-f]{40,64}$/, "a commit")
+    .optional(),
   choices: z.record(z.string(), conflictChoiceSchema),
   detail: z.string().max(5000).default(""),
 });

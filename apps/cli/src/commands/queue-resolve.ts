@@ -60,7 +60,12 @@ async function take(
   const taken = Object.entries(choices).map(
     ([path, choice]) => `${path}=${"take" in choice ? choice.take : ""}`,
   );
-  await submitChoices(api, changeId, { choices, detail: `took ${taken.join(", ")}`.slice(0, 5000) }, options);
+  await submitChoices(
+    api,
+    changeId,
+    { tip: conflict.tip, choices, detail: `took ${taken.join(", ")}`.slice(0, 5000) },
+    options,
+  );
 }
 
 interface ResolveOptions extends JsonOption {
@@ -75,13 +80,9 @@ async function resolve(reference: string, options: ResolveOptions): Promise<void
   const api = await openProjectApi();
   const { changeId } = await findChange(api, reference);
   if (from !== undefined) {
-    const choices = await readConflictFolder(resolvePath(from), changeId);
-    await submitChoices(
-      api,
-      changeId,
-      { choices, detail: `edited ${Object.keys(choices).length} files` },
-      options,
-    );
+    const { tip, choices } = await readConflictFolder(resolvePath(from), changeId);
+    const detail = `edited ${Object.keys(choices).length} files`;
+    await submitChoices(api, changeId, { tip, choices, detail }, options);
     return;
   }
   const folder = resolvePath(checkout ?? "");

@@ -150,7 +150,7 @@ const VERBS: readonly Verb[] = [
 function registerVerb(queue: Command, verb: Verb): void {
   queue
     .command(verb.name)
-    .argument("<change>", "a change's id, a part of it, or #NUMBER of its task")
+    .argument("<change>", "a change's id, a part of it, or its task's number")
     .description(verb.description)
     .option("-r, --reason <text>", "why", "")
     .option("--json", "print what was done as JSON")
@@ -203,7 +203,7 @@ async function steer(
   const names = branches.map((branch) => sanitizeLine(branch)).join(", ");
   const again = requeuedCount > 0 ? `; ${requeuedCount} changes are tried again` : "";
   if (names === "") printText("no branch has changes or a pause");
-  else printText(`landing ${verb === "pause" ? "is paused" : "goes on"} on ${names}${again}`);
+  else printText(`landing on ${names} ${verb === "pause" ? "is paused" : "goes on"}${again}`);
 }
 
 interface ReorderOptions extends JsonOption {
@@ -273,7 +273,7 @@ export const registerQueue: RegisterCommands = (program) => {
     .action(showQueue);
   queue
     .command("show")
-    .argument("<change>", "a change's id, a part of it, or #NUMBER of its task")
+    .argument("<change>", "a change's id, a part of it, or its task's number")
     .description(
       "show one change: state, what was tried for it, conflicting files and what each choice means",
     )

@@ -189,7 +189,7 @@ test("of two edits of one line one lands, the other is kept and shown with its f
   const files = [{ path: "README.md", kind: "content" }];
   expect([summary.landed.map((item) => item.title), summary.conflicted.map((item) => item.detail)]).toEqual([
     ["First"],
-    ["README.md (content)"],
+    ["README.md (content); tried without success: the session that wrote it, a resolver"],
   ]);
   const { changes } = await home.ask<{ changes: Change[] }>(["queue"], { cwd: repository });
   expect(changes.map((change) => [change.state, change.conflicts])).toEqual([["conflicted", files]]);

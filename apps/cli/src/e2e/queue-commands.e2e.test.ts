@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -133,4 +133,32 @@ test("a change that is out of the queue comes back from its patch, or by a side 
   await waitUntilLanded(changeId);
   expect(await userGit(repository, "show", "canopy/main:c.txt")).toBe("third\nfourth");
   expect(await canopy("queue", "list")).toBe("nothing is waiting\n");
+});
+
+test("landed work is pushed and a pull request opened with the person's own gh", async () => {
+  const remote = join(home.root, "remote.git");
+  await userGit(home.root, "init", "-q", "--bare", remote);
+  await userGit(repository, "remote", "add", "origin", remote);
+  const bin = join(home.root, "bin-with-gh");
+  await writeFiles(bin, {
+    gh: `#!/bin/sh\n[ "$2" = list ] && exit 0\ncat > '${join(home.root, "pr-body")}'\necho https://example.test/pr/3\n`,
+  });
+  await chmod(join(bin, "gh"), 0o755);
+  const env = { PATH: `${bin}:${home.env["PATH"] ?? ""}` };
+  const result = await home.canopy(["deliver", "--pr"], { cwd: repository, env });
+  expect([result.code, result.stdout]).toEqual([
+    0,
+    "opened a pull request of canopy/main into main: https://example.test/pr/3\n",
+  ]);
+  const commits = (await userGit(repository, "rev-list", "--reverse", "main..canopy/main")).split("\n");
+  expect(await userGit(remote, "rev-parse", "canopy/main")).toBe(commits.at(-1));
+  const body = await readFile(join(home.root, "pr-body"), "utf8");
+  expect(body.split("\n").filter((line) => line.startsWith("- "))).toEqual(
+    ["The first", "The second", "The first", "The second"].map(
+      (title, index) =>
+        expect.stringMatching(
+          new RegExp(`^- ${title} \\(task \\d+\\): ${commits[index]?.slice(0, 12)}, by command$`),
+        ) as unknown,
+    ),
+  );
 });

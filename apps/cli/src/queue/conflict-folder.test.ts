@@ -58,7 +58,9 @@ test("files are laid out with their versions, edited, removed and read back with
   expect(await readFile(join(folder, ".canopy-conflict/ours/src/a.txt"), "utf8")).toBe("v\n");
   await writeFile(join(folder, "src/a.txt"), "done\n");
   await rm(join(folder, "gone.txt"));
-  expect(await readConflictFolder(folder, "chg_1")).toEqual({
+  const { tip, choices } = await readConflictFolder(folder, "chg_1");
+  expect(tip).toBe("t");
+  expect(choices).toEqual({
     "src/a.txt": { content: "done\n", encoding: "utf8", mode: "100644" },
     "gone.txt": { delete: true },
     "run.sh": { content: "x", encoding: "utf8", mode: "100755" },

@@ -114,8 +114,14 @@ async function isUndecided(folder: string, file: Manifest["files"][number]): Pro
   return (await lstat(placeFor(folder, file.path)).catch(() => null)) === null;
 }
 
+/** What was decided in a folder, and the branch's commit that its files were laid out of. */
+export interface FolderChoices {
+  readonly tip: string;
+  readonly choices: ResolveInput["choices"];
+}
+
 /** Reads the files of a folder back as choices: what is missing is deleted. Throws `usage.invalid`. */
-export async function readConflictFolder(folder: string, changeId: string): Promise<ResolveInput["choices"]> {
+export async function readConflictFolder(folder: string, changeId: string): Promise<FolderChoices> {
   const manifest = await readManifest(folder);
   if (manifest.changeId !== changeId) {
     throw new CanopyError("usage.invalid", `${folder} holds the conflict of ${manifest.changeId}`);
@@ -124,5 +130,5 @@ export async function readConflictFolder(folder: string, changeId: string): Prom
   for (const file of manifest.files) {
     if (!(await isUndecided(folder, file))) choices[file.path] = await readChoice(folder, file);
   }
-  return choices;
+  return { tip: manifest.tip, choices };
 }

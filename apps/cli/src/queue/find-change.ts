@@ -20,9 +20,9 @@ async function findByTask(api: ProjectApi, number: number): Promise<Change | und
   return changes.findLast((change) => tasks.get(change.taskId)?.number === number);
 }
 
-/** Finds a change by its id, a unique part of it, or `#NUMBER` of its task (the newest). Throws `thing.*`. */
+/** Finds a change by its id, a unique part of it, or the number of its task (then the newest). Throws `thing.*`. */
 export async function findChange(api: ProjectApi, reference: string): Promise<Change> {
-  const number = /^#(\d+)$/.exec(reference)?.[1];
+  const number = /^#?(\d{1,9})$/.exec(reference)?.[1];
   const ofTask = number === undefined ? undefined : await findByTask(api, Number(number));
   if (ofTask !== undefined) return ofTask;
   const fitting = (await listChanges(api)).filter((change) => change.changeId.includes(reference));

@@ -55,6 +55,10 @@ test("a change is shown with its ladder's evidence, lost lines and what is done 
     "waits    for #?",
     "now      a repair agent works on it",
     "tried    a resolver: failed · left markers · a, b, c, d, e and 2 more · 1m05s · $0.5000 · att_2",
+    "lost     a.txt: 2 lines of others would have gone away by the last try",
+    "           - one",
+  ]);
+  expect(formatChange(change({ state: "blocked", lostLines: lost }), new Map()).slice(-3)).toEqual([
     "lost     a.txt: 2 lines of others would go away",
     "           - one",
     "accept   canopy queue accept chg_1",

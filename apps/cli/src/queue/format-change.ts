@@ -60,12 +60,14 @@ function formatLadder(change: Change): string[] {
 
 function formatLost(change: Change): string[] {
   if (change.lostLines.length === 0) return [];
+  const what = change.state === "blocked" ? "would go away" : "would have gone away by the last try";
   return [
     ...change.lostLines.flatMap(({ path, lines, count }) => [
-      `lost     ${sanitizeLine(path)}: ${count} ${count === 1 ? "line" : "lines"} of others would go away`,
+      `lost     ${sanitizeLine(path)}: ${count} ${count === 1 ? "line" : "lines"} of others ${what}`,
       ...lines.map((line) => `           - ${sanitizeLine(line)}`),
     ]),
-    `accept   canopy queue accept ${change.changeId}`,
+    // Else the lines are those of a resolution that was refused, and the change itself is still in conflict.
+    ...(change.state === "blocked" ? [`accept   canopy queue accept ${change.changeId}`] : []),
   ];
 }
 

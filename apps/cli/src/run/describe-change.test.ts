@@ -57,7 +57,7 @@ test("a conflict, the agents that work on it, and what they achieve are told ste
     null,
     ["working", "conflicted; a resolver works on it"],
     null,
-    ["working", "a resolver did not help: no idea"],
+    ["working", "a resolver did not help: no idea; a person has to decide"],
     ["resolved", "resolved by a resolver; queued again"],
     null,
   ]);

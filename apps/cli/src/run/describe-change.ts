@@ -26,7 +26,8 @@ function describeFailedRung(change: Change, before: Change | undefined): string 
   const last = change.ladder.at(-1);
   const isNew = before !== undefined && change.ladder.length > before.ladder.length;
   if (!isNew || last?.outcome !== "failed" || before.state !== change.state) return null;
-  return withWork(`${nameRung(last.rung)} did not help: ${last.detail}`, change);
+  const end = change.work === null ? "; a person has to decide" : "";
+  return withWork(`${nameRung(last.rung)} did not help: ${last.detail}${end}`, change);
 }
 
 /** A rung began to work on a stuck change. */

@@ -135,7 +135,7 @@ export function formatSummary(summary: RunSummary): string {
   const lines = [
     `${run.state === "completed" ? "done" : "stopped"}: ${counts.join(", ")} in ${formatDuration(summary.durationMs)}, cost ${formatCost(summary.costUsd)}`,
     ...section("failed", failed),
-    ...section("conflicted (kept; see: canopy queue show #NUMBER)", conflicted),
+    ...section("conflicted (kept; see: canopy queue show NUMBER)", conflicted),
     ...section("not run", left),
     "",
   ];

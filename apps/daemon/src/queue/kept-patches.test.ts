@@ -80,6 +80,21 @@ test("kept work that conflicts with the branch, or that no change came of, is re
   ]).toEqual(["conflict", "conflict", "conflicted"]);
 });
 
+test("kept work in which an agent left conflict markers is never queued", async () => {
+  await using project = await openStuckProject(FILES);
+  const tip = await project.git("rev-parse", "canopy/main");
+  const marked = "<<<<<<< ours\nours\n=======\ntheirs\n>>>>>>> theirs\n";
+  const left = await project.commitOn(tip, { "a.txt": marked }, "Gave up");
+  await project.git("update-ref", `refs/canopy/failed/${project.change.changeId}/1`, left);
+  const asked = { actor: TEST_PERSON, key: "apply" };
+  const applied = applyKeptPatch(project, `failed/${project.change.changeId}/1`, asked);
+  await expect(applied).rejects.toThrow("conflict markers are left in: a.txt");
+  expect([project.current().state, await project.git("for-each-ref", "refs/canopy/resolved")]).toEqual([
+    "conflicted",
+    "",
+  ]);
+});
+
 test("old kept work is forgotten but that of changes that are not over; a dry run forgets nothing", async () => {
   await using project = await openStuckProject(FILES);
   const { changeId, attemptId } = project.change;

@@ -9,7 +9,9 @@ import {
   RESOLVED_REF_PREFIX,
   expireRefs,
   exportPatch,
+  findConflictMarkers,
   isAncestor,
+  listChanges,
   openMergeEngine,
   readRef,
   writeCommit,
@@ -156,6 +158,21 @@ async function moveOnTip(
   });
 }
 
+/** An agent that gave up on a conflict may have left markers, which must never land. Others' markers are their own. */
+async function requireNoMarkers(repository: Repository, baseCommit: string, commit: string): Promise<void> {
+  const paths = (await listChanges(repository, baseCommit, commit)).map(({ path }) => path);
+  const [before, after] = await Promise.all(
+    [baseCommit, commit].map(async (each) => (await repository.readCommit(each)).tree),
+  );
+  const old = new Set(await findConflictMarkers(repository, before ?? "", paths));
+  const marked = (await findConflictMarkers(repository, after ?? "", paths)).filter((path) => !old.has(path));
+  if (marked.length === 0) return;
+  throw new CanopyError("conflict", `conflict markers are left in: ${marked.slice(0, 10).join(", ")}`, {
+    hint: "export it with: canopy queue patches --export DIR",
+    data: { marked },
+  });
+}
+
 /** Makes a kept commit its change's work again. Throws `conflict`, `thing.not-found`, and what the room refuses. */
 export async function applyKeptPatch(project: QueueProject, text: string, asked: Asked): Promise<Resolution> {
   const { repository } = project;
@@ -175,6 +192,7 @@ export async function applyKeptPatch(project: QueueProject, text: string, asked:
     commit = await writeNewTree(project, { change, tip, tree, like: kept.commit, asker });
     baseCommit = tip;
   }
+  await requireNoMarkers(repository, baseCommit, commit);
   const detail = `took ${kept.ref} again`;
   return await submitNewWork(project, { change, commit, baseCommit, detail, paths: [] }, asked);
 }

@@ -102,6 +102,47 @@ test("unresolved paths, markers and unknown paths are refused by name, and nothi
   ]);
 });
 
+test("files that were edited before the branch moved on do not overwrite what landed meanwhile", async () => {
+  await using project = await openStuckProject(FILES);
+  const { changeId } = project.change;
+  const tip = await project.git("rev-parse", "canopy/main");
+  const newer = await project.commitOn(tip, { "a.txt": "ours\nnewer\n" }, "Landed meanwhile");
+  await project.git("update-ref", "refs/heads/canopy/main", newer);
+  const content = { content: "both\n", encoding: "utf8" } as const;
+  const request = { choices: { "a.txt": content, "b.txt": { take: "ours" } }, detail: "" } as const;
+  const attempt = (seen: string): Promise<unknown> =>
+    resolveChange(project, changeId, { ...request, tip: seen }, ASKED);
+  expect([await failure(attempt(tip)), await failure(attempt("0".repeat(40)))]).toEqual([
+    ["conflict", "the branch has moved on since then, in: a.txt", { stale: ["a.txt"] }],
+    ["request.invalid", `there is no commit ${"0".repeat(40)}`, undefined],
+  ]);
+  await attempt(newer);
+  expect(project.current().baseCommit).toBe(newer);
+});
+
+test("a file that one side renamed and the other deleted says which side has it", async () => {
+  const long = "1\n2\n3\n4\n5\n";
+  const sidesOf = async (
+    ours: Record<string, string | null>,
+    theirs: Record<string, string | null>,
+  ): Promise<unknown> => {
+    await using project = await openStuckProject({ base: { "old.txt": long }, ours, theirs });
+    const { files } = await readChangeConflict(project, project.change.changeId);
+    return files.map((file) => [
+      file.path,
+      file.kind,
+      file.renamedFrom,
+      file.ours !== null,
+      file.theirs !== null,
+    ]);
+  };
+  const renamed = { "old.txt": null, "new.txt": long };
+  expect([await sidesOf({ "old.txt": null }, renamed), await sidesOf(renamed, { "old.txt": null })]).toEqual([
+    [["new.txt", "rename/delete", "old.txt", false, true]],
+    [["new.txt", "rename/delete", "old.txt", true, false]],
+  ]);
+});
+
 test("a change that merges by now is to be tried again, not resolved", async () => {
   await using project = await openStuckProject(FILES);
   await project.git("update-ref", "refs/heads/canopy/main", await project.git("rev-parse", "main"));

@@ -46,6 +46,24 @@ function listPaths(paths: readonly string[]): string {
   return paths.length > 10 ? `${shown} and ${paths.length - 10} more` : shown;
 }
 
+/** What landed since the choices were made must not be overwritten by files that do not have it. */
+async function requireSameFiles(
+  repository: Repository,
+  tip: string,
+  { tip: seen, choices }: ResolveRequest,
+): Promise<void> {
+  if (seen === undefined || seen === tip) return;
+  if ((await readRef(repository, seen)) === null)
+    throw new CanopyError("request.invalid", `there is no commit ${seen}`);
+  const moved = new Set((await listChanges(repository, seen, tip)).map(({ path }) => path));
+  const stale = Object.keys(choices).filter((path) => moved.has(path));
+  if (stale.length === 0) return;
+  throw new CanopyError("conflict", `the branch has moved on since then, in: ${listPaths(stale)}`, {
+    hint: "look at the conflict as it is now, and choose again",
+    data: { stale },
+  });
+}
+
 /** Everything that is wrong with choices is said before anything is kept. */
 async function applyAll(
   repository: Repository,
@@ -133,6 +151,7 @@ export async function resolveChange(
   asked: Asked,
 ): Promise<Resolution> {
   const { change, tip, merge } = await mergeChange(project, changeId);
+  await requireSameFiles(project.repository, tip, request);
   if (merge.state === "clean") {
     throw new CanopyError("conflict", `change ${changeId} merges with the branch as it is now`, {
       hint: `try it again: canopy queue retry ${changeId}`,
