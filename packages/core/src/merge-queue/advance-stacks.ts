@@ -6,7 +6,6 @@ import {
   selectChangesByState,
   selectOpenLandings,
   selectQueuePause,
-  selectQueuedRefs,
   selectValidation,
 } from "./change-rows.ts";
 import { blockChange } from "./decide-build.ts";
@@ -178,25 +177,11 @@ function settleCulprit(
   return true;
 }
 
-/** More candidates are being built, or will be as soon as what is good has landed. */
-function isGrowing(context: Context, stack: Stack): boolean {
-  const { integrationRef, lane } = stack;
-  if (stack.candidates.length < stack.window && selectQueuedRefs(context.sql).includes(integrationRef))
-    return true;
-  return selectChangesByState(context.sql, "building").some(
-    (change) => change.integrationRef === integrationRef && laneOf(change.scopes) === lane,
-  );
-}
-
 function advanceStack(context: Context, stack: Stack, isLanding: boolean): void {
   if (stack.candidates.length === 0) return;
   const { statuses, validations } = viewStack(context, stack);
   const slots = Math.max(0, stack.policy.validators - selectTrials(context.sql).length);
-  const { goodCount, culprit, probes, useless } = judgeStack({
-    statuses,
-    slots,
-    isGrowing: slots > 0 && isGrowing(context, stack),
-  });
+  const { goodCount, culprit, probes, useless } = judgeStack({ statuses, slots });
   const uselessKeys = useless.map((at) => stack.candidates[at]?.key).filter((key) => key !== undefined);
   if (uselessKeys.length > 0) cancelTrials(context, new Set(uselessKeys));
   if (culprit !== null && settleCulprit(context, stack, culprit, validations[culprit])) return;

@@ -12,13 +12,6 @@ test("[MQ13] the tip is tried first, then what splits the rest", () => {
   expect(judgeStack({ statuses: [U, U, U, R], slots: 1 }).probes).toEqual([1]);
 });
 
-test("[MQ13] while more is about to come, a free validation waits for the new tip, unless something is red", () => {
-  expect(judgeStack({ statuses: [U, U, U, U], slots: 2, isGrowing: true }).probes).toEqual([3]);
-  expect(judgeStack({ statuses: [U, U, U, R], slots: 1, isGrowing: true }).probes).toEqual([]);
-  expect(judgeStack({ statuses: [U, U, U, R, U], slots: 1, isGrowing: true }).probes).toEqual([4]);
-  expect(judgeStack({ statuses: [U, U, U, "suspect"], slots: 1, isGrowing: true }).probes).toEqual([1]);
-});
-
 test("[MQ13] a green candidate makes all before it good, and their validations useless", () => {
   const judged = judgeStack({ statuses: [R, U, "green", U], slots: 1 });
   expect(judged).toEqual({ goodCount: 3, culprit: null, probes: [3], useless: [0] });

@@ -16,14 +16,10 @@ export interface StackJudgement {
   readonly useless: readonly number[];
 }
 
-/**
- * What judgeStack needs. `slots` is how many more validations may start. While more candidates are about to come
- * (`isGrowing`), a free slot waits for the longer stack's tip instead of a middle that nothing says is needed.
- */
+/** What judgeStack needs. `slots` is how many more validations may start. */
 export interface StackStatus {
   readonly statuses: readonly CandidateStatus[];
   readonly slots: number;
-  readonly isGrowing?: boolean;
 }
 
 /** Where the widest stretch of unknown candidates is split in the middle, given what is being validated already. */
@@ -57,7 +53,6 @@ function chooseProbes(open: {
   readonly count: number;
   readonly running: readonly number[];
   readonly slots: number;
-  readonly isGrowing: boolean;
 }): number[] {
   const { good, red, count, slots } = open;
   const taken = [...open.running];
@@ -67,7 +62,6 @@ function chooseProbes(open: {
     probes.push(count);
     taken.push(count);
   }
-  if (red > count && open.isGrowing) return probes;
   while (probes.length < slots) {
     const boundaries = [good, ...taken.filter((position) => position < end), end];
     const next = splitWidest(boundaries.sort((left, right) => left - right));
@@ -85,7 +79,7 @@ function chooseProbes(open: {
  * only what is to blame in the end is tried once more, since each such try costs a whole validation. Positions count
  * from 1; 0 is the branch itself.
  */
-export function judgeStack({ statuses, slots, isGrowing = false }: StackStatus): StackJudgement {
+export function judgeStack({ statuses, slots }: StackStatus): StackJudgement {
   const count = statuses.length;
   const { good, red } = findBounds(statuses);
   const atWork = statuses.flatMap((status, index) => (AT_WORK.has(status) ? [index + 1] : []));
@@ -93,7 +87,7 @@ export function judgeStack({ statuses, slots, isGrowing = false }: StackStatus):
   // Right behind what is good: to blame, once it was red twice.
   const blamed = red === good + 1 ? statuses[good] : undefined;
   const isConfirmed = blamed === "suspect" && slots > 0;
-  const probes = isConfirmed ? [red] : chooseProbes({ good, red, count, running, slots, isGrowing });
+  const probes = isConfirmed ? [red] : chooseProbes({ good, red, count, running, slots });
   const isUseful = (position: number): boolean =>
     running.includes(position) || (blamed === "confirming" && position === red);
   return {
