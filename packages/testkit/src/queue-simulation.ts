@@ -1,4 +1,4 @@
-import type { Json, LeasedJob, QueuePolicy } from "@canopy/protocol";
+import type { Change, Json, LeasedJob, QueuePolicy } from "@canopy/protocol";
 import { createRandom, selectActiveAttempts, selectTrials } from "@canopy/core";
 import type { FakeCommit } from "./fake-repository.ts";
 import { FakeRepository } from "./fake-repository.ts";
@@ -27,7 +27,8 @@ export class QueueSimulation {
   readonly #policy: QueuePolicy;
   readonly #flaked = new Set<string>();
   readonly #landed = new Set<string>();
-  readonly #states = new Map<string, string>();
+  readonly #before = new Map<string, Change>();
+  readonly #setAside = new Set<string>();
   #held: LeasedJob[] = [];
   #runnerCount = 0;
   #editCount = 0;
@@ -78,7 +79,7 @@ export class QueueSimulation {
   resolveAll(): void {
     for (const change of this.driver.changes()) {
       if (change.state === "paused" || change.state === "ejected")
-        this.driver.submit({ type: "change.requeue", changeId: change.changeId });
+        this.#submitAsPerson({ type: "change.requeue", changeId: change.changeId });
     }
     this.driver.submit({ type: "queue.resume", integrationRef: BRANCH });
   }
@@ -139,7 +140,14 @@ export class QueueSimulation {
       { type: "queue.resume", integrationRef: BRANCH },
       { type: "queue.resume", integrationRef: BRANCH },
     ];
-    this.driver.submit(commands[Math.floor(this.#random() * commands.length)]);
+    this.#submitAsPerson(commands[Math.floor(this.#random() * commands.length)] ?? {});
+  }
+
+  #submitAsPerson(command: Record<string, Json>): void {
+    const { type, changeId } = command;
+    if (this.driver.submit(command).type === "rejection" || typeof changeId !== "string") return;
+    if (type === "change.pause" || type === "change.eject") this.#setAside.add(changeId);
+    else if (type === "change.requeue") this.#setAside.delete(changeId);
   }
 
   #carryOut(leased: LeasedJob): void {
@@ -271,16 +279,26 @@ export class QueueSimulation {
     const changes = this.driver.changes();
     const known = new Set<string>(changes.map((change) => change.changeId));
     for (const changeId of this.#landed) if (!known.has(changeId)) this.#breach(`${changeId} was lost`);
-    for (const { changeId, state, landedCommit } of changes) {
-      const before = this.#states.get(changeId);
-      this.#states.set(changeId, state);
+    for (const change of changes) {
+      const { changeId, state, landedCommit } = change;
+      this.#lookAtStep(change, this.#before.get(changeId));
+      this.#before.set(changeId, change);
       if (state === "landed") {
-        if (before === "paused" || before === "ejected" || before === "abandoned")
-          this.#breach(`${changeId} landed although it was ${before}`);
         this.#landed.add(changeId);
         if (!commits.has(landedCommit)) this.#breach(`${changeId} landed outside the branch`);
       } else if (this.#landed.has(changeId)) this.#breach(`${changeId} was landed and is ${state}`);
     }
+  }
+
+  /** What one step may not do to a change. */
+  #lookAtStep({ changeId, state, revision, commit }: Change, before: Change | undefined): void {
+    const isAside = this.#setAside.has(changeId);
+    if (isAside && ["queued", "building", "testing", "landing", "landed"].includes(state))
+      this.#breach(`${changeId} is ${state} although a person set it aside`);
+    if ((state === "paused" || state === "ejected") && !isAside)
+      this.#breach(`${changeId} is ${state}, and nobody said so`);
+    if (before !== undefined && revision > before.revision && commit === before.commit)
+      this.#breach(`${changeId} was resolved and has its old work`);
   }
 
   #lookAtAgents(): void {

@@ -147,6 +147,7 @@ test("runs, attempts, changes and deliveries print what docs/cli-json.md says", 
   await expectShape("Resolution", ["queue", "take", "theirs", changeId]);
   await expectShape("ChangeAction", ["queue", "eject", changeId]);
   await expectShape("ChangeAction", ["queue", "abandon", stuck?.changeId ?? "", "-r", "not wanted"]);
+  await expectShape("Review", ["deliver", "--pr", "--dry-run"]);
   await expectShape("Delivery", ["deliver"]);
 });
 

@@ -31,7 +31,8 @@ export function describeWork(change: Change): string | null {
 /** Why a change is where it is, in one line: what is done for it, else its files, else its reason. */
 export function describeState(change: Change): string {
   const files = change.conflicts.map((file) => sanitizeLine(file.path)).join(", ");
-  const what = files === "" ? sanitizeLine(change.reason ?? "") : files;
+  const reason = sanitizeLine(change.reason ?? "");
+  const what = change.state === "conflicted" || reason === "" ? files : reason;
   const work = describeWork(change);
   return [what, work ?? ""].filter((part) => part !== "").join("; ");
 }

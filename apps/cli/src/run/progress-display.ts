@@ -1,3 +1,4 @@
+import type { Attempt, Run } from "@canopy/protocol";
 import type { RunState, RunStep } from "./run-state.ts";
 import { cut, formatDuration, sanitizeLine } from "../output/format.ts";
 
@@ -16,6 +17,10 @@ const WORDS: Readonly<Record<RunStep["kind"], string>> = {
   finished: "finished",
   landed: "landed",
   conflicted: "CONFLICT",
+  failing: "RED",
+  working: "mending",
+  resolved: "resolved",
+  aside: "aside",
   failed: "FAILED",
   retry: "again",
   unchanged: "unchanged",
@@ -89,26 +94,44 @@ export function createTerminalDisplay(state: RunState, terminal: TerminalPort): 
   };
 }
 
+/** How many of a run's changes and agents are where. */
+function formatCounts(state: RunState, run: Run): string[] {
+  const { totals } = run;
+  const changes = [...state.changes.values()].filter((change) => change.runId === run.runId);
+  const count = (states: readonly string[]): number =>
+    changes.filter((change) => states.includes(change.state)).length;
+  const counts: readonly (readonly [number, string])[] = [
+    [totals.failed, "failed"],
+    [totals.conflicted, "conflicted"],
+    [count(["queued", "building", "landing"]), "landing"],
+    [count(["testing"]), "being validated"],
+    [changes.filter((change) => change.work !== null).length, "being mended"],
+  ];
+  return [
+    `${totals.landed} landed`,
+    `${state.activeAttempts().length} at work`,
+    ...counts.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`),
+  ];
+}
+
+function formatAttempt(state: RunState, attempt: Attempt, nowMs: number): string {
+  const task = state.tasks.get(attempt.taskId);
+  const time = attempt.startedAtMs === null ? "waits" : formatDuration(nowMs - attempt.startedAtMs);
+  // Journals before 0.2 have no ladder.
+  const rung = attempt.ladder?.rung;
+  const mends = rung === undefined ? "" : `(${rung}) `;
+  const title = cut(`${mends}${sanitizeLine(task?.title ?? "")}`, 40).padEnd(40);
+  const activity = state.activity.get(attempt.attemptId) ?? "";
+  const head = `  #${String(task?.number ?? "?").padEnd(4)} ${time.padStart(6)}  ${title}`;
+  return `${head}  ${sanitizeLine(activity)}`;
+}
+
 function formatFrame(state: RunState, columns: number, nowMs: number): string {
   const { run } = state;
   if (run === null) return "";
-  const active = state.activeAttempts();
-  const { totals } = run;
-  const parts = [`${totals.landed} landed`, `${active.length} at work`];
-  if (totals.failed > 0) parts.push(`${totals.failed} failed`);
-  if (totals.conflicted > 0) parts.push(`${totals.conflicted} conflicted`);
-  const landing = [...state.changes.values()].filter(
-    (change) => change.runId === run.runId && (change.state === "queued" || change.state === "landing"),
-  ).length;
-  if (landing > 0) parts.push(`${landing} landing`);
-  if (run.state !== "running") parts.push(run.state);
+  const parts = [...formatCounts(state, run), ...(run.state === "running" ? [] : [run.state])];
   const lines = [`${parts.join(", ")}  ${formatDuration(nowMs - run.startedAtMs)}`];
-  for (const attempt of active) {
-    const task = state.tasks.get(attempt.taskId);
-    const time = attempt.startedAtMs === null ? "waits" : formatDuration(nowMs - attempt.startedAtMs);
-    const activity = state.activity.get(attempt.attemptId) ?? "";
-    const head = `  #${String(task?.number ?? "?").padEnd(4)} ${time.padStart(6)}  ${cut(sanitizeLine(task?.title ?? ""), 40).padEnd(40)}`;
-    lines.push(cut(`${head}  ${sanitizeLine(activity)}`, columns - 1));
-  }
+  for (const attempt of state.activeAttempts())
+    lines.push(cut(formatAttempt(state, attempt, nowMs), columns - 1));
   return lines.join("\n");
 }

@@ -1,4 +1,5 @@
 import type { Attempt, Change, Run, Task } from "@canopy/protocol";
+import { describeChange } from "./describe-change.ts";
 
 /** What an event of the project room may carry, as far as a run's display cares. */
 interface EventPayload {
@@ -15,6 +16,10 @@ export interface RunStep {
     | "finished"
     | "landed"
     | "conflicted"
+    | "failing"
+    | "working"
+    | "resolved"
+    | "aside"
     | "failed"
     | "retry"
     | "unchanged"
@@ -57,7 +62,7 @@ export class RunState {
     if (subject === undefined || subject.runId !== runId) return null;
     const task = this.tasks.get(subject.taskId);
     if (payload.attempt !== undefined) return describeAttempt(type, payload.attempt, task);
-    if (payload.change !== undefined) return describeChange(type, payload.change, before, task);
+    if (payload.change !== undefined) return describeChange({ type, change: payload.change, before, task });
     return null;
   }
 
@@ -79,52 +84,34 @@ function shortAgent(agent: string): string {
   return agent.replace(/^(command|scripted):.*$/s, "$1");
 }
 
-function describeAttempt(type: string, attempt: Attempt, task: Task | undefined): RunStep | null {
-  if (type === "attempt.started") {
-    const again = attempt.number > 1 ? ` (attempt ${attempt.number})` : "";
-    return {
-      kind: "started",
-      task,
-      attempt,
-      text: `${shortAgent(attempt.agent)} in ${attempt.workspaceBackend ?? "a workspace"}${again}`,
-    };
-  }
-  if (type !== "attempt.ended") return null;
-  if (attempt.state === "succeeded") {
-    return { kind: "finished", task, attempt, text: countFiles(attempt.capture?.filesChanged ?? 0) };
-  }
-  if (attempt.state === "unchanged") return { kind: "unchanged", task, attempt, text: "nothing was changed" };
-  if (attempt.state === "killed") return { kind: "killed", task, attempt, text: "ended by a person" };
-  if (attempt.state === "interrupted")
-    return { kind: "retry", task, attempt, text: "interrupted; its work is kept" };
-  return {
-    kind: "failed",
-    task,
-    attempt,
-    text: `${attempt.failure?.cause ?? "failed"}: ${attempt.failure?.message ?? ""}`,
-  };
+function describeStart(attempt: Attempt): string {
+  const again = attempt.number > 1 ? ` (attempt ${attempt.number})` : "";
+  return `${shortAgent(attempt.agent)} in ${attempt.workspaceBackend ?? "a workspace"}${again}`;
 }
 
-function describeChange(
-  type: string,
-  change: Change,
-  before: Change | undefined,
-  task: Task | undefined,
-): RunStep | null {
-  const base = { task, attempt: undefined };
-  if (type === "change.landed")
-    return { ...base, kind: "landed", text: change.landedCommit?.slice(0, 12) ?? "" };
-  if (type === "change.conflicted") {
-    return {
-      ...base,
-      kind: "conflicted",
-      text: change.conflicts.map((file) => `${file.path} (${file.kind})`).join(", "),
-    };
+function describeEnd(attempt: Attempt): Pick<RunStep, "kind" | "text"> {
+  switch (attempt.state) {
+    case "succeeded":
+      return { kind: "finished", text: countFiles(attempt.capture?.filesChanged ?? 0) };
+    case "unchanged":
+      return { kind: "unchanged", text: "nothing was changed" };
+    case "killed":
+      return { kind: "killed", text: "ended by a person" };
+    case "interrupted":
+      return { kind: "retry", text: "interrupted; its work is kept" };
+    default:
+      return {
+        kind: "failed",
+        text: `${attempt.failure?.cause ?? "failed"}: ${attempt.failure?.message ?? ""}`,
+      };
   }
-  if (change.state === "blocked" && before?.state !== "blocked") {
-    return { ...base, kind: "blocked", text: change.reason ?? "landing is blocked" };
-  }
-  return null;
+}
+
+function describeAttempt(type: string, attempt: Attempt, task: Task | undefined): RunStep | null {
+  // What becomes of work on a stuck change is told by the change.
+  if (attempt.ladder != null && attempt.state !== "killed") return null;
+  if (type === "attempt.started") return { kind: "started", task, attempt, text: describeStart(attempt) };
+  return type === "attempt.ended" ? { task, attempt, ...describeEnd(attempt) } : null;
 }
 
 interface Snapshot {

@@ -1,5 +1,6 @@
 import type { Attempt, Change, FailureCause, Run, Task } from "@canopy/protocol";
 import { formatCost, formatDuration, sanitizeLine } from "../output/format.ts";
+import { nameRung } from "../queue/format-change.ts";
 import type { RunState } from "./run-state.ts";
 
 /** What came of one task in a run. */
@@ -52,16 +53,24 @@ function judgeTask(state: RunState, run: Run, task: Task): Judgement {
   if (change?.state === "landed") return { group: "landed", detail: change.landedCommit ?? "" };
   if (change?.state === "conflicted") {
     const files = change.conflicts.map((file) => `${file.path} (${file.kind})`);
-    return { group: "conflicted", detail: files.join(", ") };
+    return { group: "conflicted", detail: `${files.join(", ")}${describeTries(change)}` };
   }
   if (task.status === "closed") return { group: "unchanged", detail: task.closeReason ?? "" };
   const attempt = [...state.attempts.values()].findLast((item) => ofTask(item));
   return judgeFailure(change, attempt);
 }
 
+/** Which rungs of the ladder did not help, in words. */
+function describeTries(change: Change): string {
+  const failed = change.ladder.slice(change.ladderFrom).filter((step) => step.outcome === "failed");
+  const names = [...new Set(failed.map((step) => nameRung(step.rung)))];
+  return names.length === 0 ? "" : `; tried without success: ${names.join(", ")}`;
+}
+
 function judgeFailure(change: Change | undefined, attempt: Attempt | undefined): Judgement {
   const failure = attempt?.failure ?? null;
-  const detail = change?.reason ?? failure?.message ?? attempt?.state ?? "not finished";
+  const reason = change?.reason ?? failure?.message ?? attempt?.state ?? "not finished";
+  const detail = change === undefined ? reason : `${reason}${describeTries(change)}`;
   return failure === null ? { group: "failed", detail } : { group: "failed", detail, cause: failure.cause };
 }
 
@@ -126,7 +135,7 @@ export function formatSummary(summary: RunSummary): string {
   const lines = [
     `${run.state === "completed" ? "done" : "stopped"}: ${counts.join(", ")} in ${formatDuration(summary.durationMs)}, cost ${formatCost(summary.costUsd)}`,
     ...section("failed", failed),
-    ...section("conflicted (kept; see canopy queue)", conflicted),
+    ...section("conflicted (kept; see: canopy queue show #NUMBER)", conflicted),
     ...section("not run", left),
     "",
   ];

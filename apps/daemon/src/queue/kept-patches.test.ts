@@ -2,7 +2,7 @@ import { CanopyError, isCanopyError } from "@canopy/protocol";
 import { TEST_PERSON } from "@canopy/testkit";
 import { expect, test } from "vitest";
 import { applyKeptPatch, expireKeptPatches, exportKeptPatch, listKeptPatches } from "./kept-patches.ts";
-import { openStuckProject } from "./open-stuck-project.ts";
+import { openStuckProject } from "./contract/open-stuck-project.ts";
 
 const FILES = { base: { "a.txt": "one\n" }, ours: { "a.txt": "ours\n" }, theirs: { "a.txt": "theirs\n" } };
 const DAY_MS = 86_400_000;

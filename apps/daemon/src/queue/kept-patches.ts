@@ -81,28 +81,30 @@ async function listDated(
   });
 }
 
+type OwnerFields = Omit<KeptPatch, "ref" | "commit" | "kind" | "ageMs">;
+
+function describeOwner({ change, attempt, task }: Owner): OwnerFields {
+  return {
+    changeId: change?.changeId ?? null,
+    changeState: change?.state ?? null,
+    attemptId: attempt?.attemptId ?? change?.attemptId ?? null,
+    taskId: task?.taskId ?? null,
+    taskNumber: task?.number ?? null,
+    title: task?.title ?? "",
+  };
+}
+
 /** Kept work that did not land, oldest first. Work of changes that landed, or wait in the queue as it is, is no part. */
 export async function listKeptPatches(project: QueueProject, nowMs: number): Promise<KeptPatch[]> {
   const ownerOf = createOwnerLookup(project);
   const patches: KeptPatch[] = [];
   for (const { ref, commit, atMs } of await listDated(project.repository)) {
     const { kind, id } = parseKeptRef(ref);
-    const { change, attempt, task } = ownerOf(kind, id);
-    if (change?.state === "landed") continue;
-    const isTaskDone = kind === "attempt" && change === undefined && task?.status === "closed";
-    if (isTaskDone) continue;
-    patches.push({
-      ref,
-      commit,
-      kind,
-      changeId: change?.changeId ?? null,
-      changeState: change?.state ?? null,
-      attemptId: attempt?.attemptId ?? change?.attemptId ?? null,
-      taskId: task?.taskId ?? null,
-      taskNumber: task?.number ?? null,
-      title: task?.title ?? "",
-      ageMs: Math.max(0, nowMs - atMs),
-    });
+    const owner = ownerOf(kind, id);
+    const { change, task } = owner;
+    const isDone = change === undefined ? task?.status === "closed" : change.state === "landed";
+    if (!isDone)
+      patches.push({ ref, commit, kind, ...describeOwner(owner), ageMs: Math.max(0, nowMs - atMs) });
   }
   return patches.sort((left, right) => right.ageMs - left.ageMs || (left.ref < right.ref ? -1 : 1));
 }

@@ -1,8 +1,8 @@
 import { isCanopyError } from "@canopy/protocol";
 import { TEST_PERSON } from "@canopy/testkit";
 import { expect, test } from "vitest";
-import { openStuckProject } from "./open-stuck-project.ts";
-import type { StuckProject } from "./open-stuck-project.ts";
+import { openStuckProject } from "./contract/open-stuck-project.ts";
+import type { StuckProject } from "./contract/open-stuck-project.ts";
 import { readChangeConflict } from "./read-change-conflict.ts";
 import { resolveChange } from "./resolve-change.ts";
 

@@ -33,16 +33,16 @@ function readStatus(
   const validation = selectValidation(context.sql, key, stack.policy.commandsHash);
   if (validation?.state === "passed") return { status: "green", validation };
   if (validation?.state === "failed" && validation.tries === 2) return { status: "red", validation };
-  const isRunning = selectTrials(context.sql).some((trial) => trial.key === key);
-  if (validation?.state === "failed") return { status: isRunning ? "confirming" : "suspect", validation };
-  return { status: isRunning ? "running" : "unknown", validation };
+  const isAtWork = selectTrials(context.sql).some((trial) => trial.key === key);
+  if (validation?.state === "failed") return { status: isAtWork ? "retrying" : "suspect", validation };
+  return { status: isAtWork ? "running" : "unknown", validation };
 }
 
 /** Leniently nobody is searched for: a red tree is tried once more, and then as good as a green one. */
 const LENIENT: Readonly<Partial<Record<CandidateStatus, CandidateStatus>>> = {
   red: "green",
   suspect: "unknown",
-  confirming: "running",
+  retrying: "running",
 };
 
 /** What is known of a stack's candidates. Without validation all are good; leniently, a red one is as good as a green one. */
@@ -166,7 +166,7 @@ function settleCulprit(
       queueTrial(context, stack, -1);
       return true;
     }
-    if (base.status === "running" || base.status === "confirming") return false;
+    if (base.status !== "green") return false;
   }
   cutStack(context, narrowWindow(stack), at, culprit.changeId);
   const change = selectChange(context.sql, culprit.changeId);
@@ -181,13 +181,13 @@ function advanceStack(context: Context, stack: Stack, isLanding: boolean): void 
   if (stack.candidates.length === 0) return;
   const { statuses, validations } = viewStack(context, stack);
   const slots = Math.max(0, stack.policy.validators - selectTrials(context.sql).length);
-  const { goodCount, culprit, probes, useless } = judgeStack({ statuses, slots });
+  const { goodCount, culprit, retries, probes, useless } = judgeStack({ statuses, slots });
   const uselessKeys = useless.map((at) => stack.candidates[at]?.key).filter((key) => key !== undefined);
   if (uselessKeys.length > 0) cancelTrials(context, new Set(uselessKeys));
   if (culprit !== null && settleCulprit(context, stack, culprit, validations[culprit])) return;
   if (goodCount > 0 && !isLanding)
     intendLanding(context, stack, goodCount, followUpOf(context, stack, validations[goodCount - 1]));
-  for (const at of probes) queueTrial(context, stack, at);
+  for (const at of [...retries, ...probes]) queueTrial(context, stack, at);
 }
 
 /** Lands what is good, validates what is not known, and finds who is to blame; of every branch that is not paused. */

@@ -17,7 +17,7 @@ function listRedSteps(validation: Validation): string[] {
 
 /**
  * A tree was validated: remembered by its key and commands, so that it never is again by the same; only a red result is
- * tried once more before somebody is blamed for it.
+ * tried once more before anybody is blamed for it.
  */
 export function decideRecordValidation(context: Context, command: Command): DecideAnswer {
   const checked = checkLease(context.sql, command, "validate");

@@ -1,8 +1,8 @@
 /**
- * What is known of one candidate: validated green, or red for good; red once, and tried again at the moment (confirming)
- * or not (suspect); being validated for the first time, or nothing yet.
+ * What is known of one candidate: validated green, or red twice; red once (`suspect`) and now being tried again (`retrying`);
+ * being validated for the first time, or nothing yet.
  */
-export type CandidateStatus = "green" | "red" | "suspect" | "confirming" | "running" | "unknown";
+export type CandidateStatus = "green" | "red" | "suspect" | "retrying" | "running" | "unknown";
 
 /** What is to be done with a stack now. */
 export interface StackJudgement {
@@ -10,6 +10,8 @@ export interface StackJudgement {
   readonly goodCount: number;
   /** The candidate right behind the good ones broke what they had left green (index from 0), or null. */
   readonly culprit: number | null;
+  /** Candidates that were red once, and are to be validated again before anybody is blamed (indices from 0). */
+  readonly retries: readonly number[];
   /** Candidates to validate now, most useful first (indices from 0). */
   readonly probes: readonly number[];
   /** Candidates whose validation can tell nothing new any more. */
@@ -21,6 +23,8 @@ export interface StackStatus {
   readonly statuses: readonly CandidateStatus[];
   readonly slots: number;
 }
+
+const RED: ReadonlySet<CandidateStatus> = new Set(["red", "suspect", "retrying"]);
 
 /** Where the widest stretch of unknown candidates is split in the middle, given what is being validated already. */
 function splitWidest(boundaries: readonly number[]): number | null {
@@ -35,9 +39,6 @@ function splitWidest(boundaries: readonly number[]): number | null {
   }
   return best;
 }
-
-const AT_WORK: ReadonlySet<CandidateStatus> = new Set(["running", "confirming"]);
-const RED: ReadonlySet<CandidateStatus> = new Set(["red", "suspect", "confirming"]);
 
 /** Positions from 1 at which the last green candidate is, and the first red one behind it (one past the end for none). */
 function findBounds(statuses: readonly CandidateStatus[]): { readonly good: number; readonly red: number } {
@@ -75,25 +76,28 @@ function chooseProbes(open: {
 /**
  * Judges a stack of candidates, each standing on those before it (the algorithm of bors, with several probes at a time):
  * a green one makes all before it good; the tip is tried first, since mostly all is well; a red one is searched for by
- * splitting what is unknown between the last green and the first red. While it is searched for, red once is red enough:
- * only what is to blame in the end is tried once more, since each such try costs a whole validation. Positions count
- * from 1; 0 is the branch itself.
+ * splitting what is unknown between the last green and the first red. The first red result is tried once more, and so is
+ * the one that is about to be blamed; those in between only say where to look. Positions count from 1; 0 is the branch.
  */
 export function judgeStack({ statuses, slots }: StackStatus): StackJudgement {
   const count = statuses.length;
   const { good, red } = findBounds(statuses);
-  const atWork = statuses.flatMap((status, index) => (AT_WORK.has(status) ? [index + 1] : []));
-  const running = atWork.filter((position) => position > good && position < red);
-  // Right behind what is good: to blame, once it was red twice.
-  const blamed = red === good + 1 ? statuses[good] : undefined;
-  const isConfirmed = blamed === "suspect" && slots > 0;
-  const probes = isConfirmed ? [red] : chooseProbes({ good, red, count, running, slots });
-  const isUseful = (position: number): boolean =>
-    running.includes(position) || (blamed === "confirming" && position === red);
+  const atWork = statuses.flatMap((status, index) =>
+    status === "running" || status === "retrying" ? [index + 1] : [],
+  );
+  const isConfirmed = statuses.includes("red", Math.max(good, red - 1));
+  const isNext = red === good + 1;
+  const first = statuses[red - 1];
+  const retries = first === "suspect" && (isNext || !isConfirmed) && slots > 0 ? [red - 1] : [];
+  const useful = atWork.filter((position) => position > good && position < red);
+  const probes = chooseProbes({ good, red, count, running: useful, slots: slots - retries.length });
+  const isUseless = (position: number): boolean =>
+    !useful.includes(position) && !(position === red && (isNext || !isConfirmed));
   return {
     goodCount: good,
-    culprit: blamed === "red" ? red - 1 : null,
+    culprit: isNext && first === "red" ? red - 1 : null,
+    retries,
     probes: probes.map((position) => position - 1),
-    useless: atWork.filter((position) => !isUseful(position)).map((position) => position - 1),
+    useless: atWork.filter((position) => isUseless(position)).map((position) => position - 1),
   };
 }

@@ -250,8 +250,8 @@ test("[MQ9] the change that breaks the validation is found; earlier ones land, l
   const asked: string[][] = [];
   for (let titles = validate(driver, isRed); titles !== null; titles = validate(driver, isRed))
     asked.push(titles);
-  // The tip, then halves; what is to blame is tried once more.
-  expect(asked).toEqual([order, order.slice(0, 2), order.slice(0, 3), order.slice(0, 3)]);
+  // The tip twice, for the first red one is tried once more; then halves; then who is to be blamed once more.
+  expect(asked).toEqual([order, order, order.slice(0, 2), order.slice(0, 3), order.slice(0, 3)]);
   expect(states(driver)).toMatchObject({ one: "landing", two: "landing", bad: "failing", late: "queued" });
   expect(driver.changes().find((change) => change.state === "failing")?.reason).toBe(
     "validation step 'test' ended with exit code 1:\nexpected 2",

@@ -4,7 +4,7 @@ import type { TestHost } from "@canopy/testkit";
 import { TEST_PERSON, openTestHost } from "@canopy/testkit";
 import type { Server } from "../create-server.ts";
 import { createServer } from "../create-server.ts";
-import type { ServerPorts } from "../server-ports.ts";
+import type { QueuePorts, ServerPorts } from "../server-ports.ts";
 
 /** A server over rooms in memory, with what happened to its ports. */
 export interface TestServer extends Disposable {
@@ -30,6 +30,16 @@ function notHere(): never {
   throw new CanopyError("usage.invalid", "not in this test");
 }
 
+const NO_QUEUE: QueuePorts = {
+  wake: () => Promise.resolve(),
+  readConflict: notHere,
+  resolve: notHere,
+  listPatches: notHere,
+  exportPatch: notHere,
+  applyPatch: notHere,
+  expirePatches: notHere,
+};
+
 /** Makes a server with one project, `prj_web`. `change` replaces ports. */
 export function openTestServer(change: Partial<ServerPorts> = {}): TestServer {
   const host = openTestHost();
@@ -53,15 +63,7 @@ export function openTestServer(change: Partial<ServerPorts> = {}): TestServer {
     planRun: notHere,
     startRun: notHere,
     deliver: notHere,
-    queue: {
-      wake: () => Promise.resolve(),
-      readConflict: notHere,
-      resolve: notHere,
-      listPatches: notHere,
-      exportPatch: notHere,
-      applyPatch: notHere,
-      expirePatches: notHere,
-    },
+    queue: NO_QUEUE,
     workspaceBackend: () => Promise.resolve({ backend: "overlay", skipped: [] }),
     stop: () => void stops.push(host.nowMs),
     ...change,

@@ -6,6 +6,8 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { FeedCounts } from "../feed/room-feed.ts";
 import type { ServerMetrics } from "../server-ports.ts";
 import { createEventMetrics } from "./event-metrics.ts";
+import type { ProjectOfGauge } from "./queue-metrics.ts";
+import { createQueueMetrics, registerQueueGauges } from "./queue-metrics.ts";
 
 /** What is read when somebody asks for the metrics. */
 export interface MetricsSources {
@@ -43,10 +45,11 @@ export function createMetrics(sources: MetricsSources): PrometheusMetrics {
     buckets: HTTP_BUCKETS,
     registers: [registry],
   });
-  registerQueueGauges(registry, sources);
+  registerWorkGauges(registry, sources);
   registerFeedGauges(registry, sources);
   registerRoomGauges(registry, sources);
   const observeEvent = createEventMetrics(registry);
+  const observeQueue = createQueueMetrics(registry);
   return {
     contentType: registry.contentType,
     render: async () => await registry.metrics(),
@@ -55,17 +58,24 @@ export function createMetrics(sources: MetricsSources): PrometheusMetrics {
     observeEvents: (events) => {
       for (const event of events) {
         const parsed = parseProjectEvent(event);
-        if (parsed !== undefined) observeEvent(parsed);
+        if (parsed === undefined) continue;
+        observeEvent(parsed);
+        observeQueue(parsed, event.atMs);
       }
     },
   };
 }
 
+const ON_ITS_WAY = ["queued", "building", "testing", "landing"] as const;
 const OBSERVED = new Set([
   "attempt.queued",
   "attempt.ended",
   "change.landed",
   "change.conflicted",
+  "change.queued",
+  "change.updated",
+  "change.failing",
+  "validation.recorded",
   "run.finished",
 ]);
 
@@ -81,23 +91,24 @@ function parseProjectEvent(event: EventEnvelope): ProjectEvent | undefined {
   return projectEventSchema.safeParse(Object.assign({ type: event.type }, event.payload)).data;
 }
 
-function registerQueueGauges(registry: Registry, { host, overlayMounts }: MetricsSources): void {
-  const eachProject = function* (): Generator<ReturnType<RoomHost["room"]> & object> {
+function registerWorkGauges(registry: Registry, { host, overlayMounts }: MetricsSources): void {
+  const eachProject = function* (): Generator<ProjectOfGauge> {
     for (const { projectId } of host.room("node")?.read((sql) => selectProjects(sql)) ?? []) {
       const room = host.room(projectRoomAddress(projectId));
-      if (room !== undefined) yield room;
+      if (room !== undefined) yield { projectId, room };
     }
   };
+  registerQueueGauges(registry, eachProject);
   registry.registerMetric(
     new Gauge({
       name: "canopy_merge_queue_depth",
-      help: "Changes that wait for landing or are landing",
+      help: "Changes on their way to the branch: queued, being built, validated or landed",
       registers: [],
       collect() {
         this.set(0);
-        for (const room of eachProject()) {
-          this.inc(room.read((sql) => selectChangesByState(sql, "queued").length));
-          this.inc(room.read((sql) => selectChangesByState(sql, "landing").length));
+        for (const { room } of eachProject()) {
+          for (const state of ON_ITS_WAY)
+            this.inc(room.read((sql) => selectChangesByState(sql, state).length));
         }
       },
     }),
@@ -110,7 +121,7 @@ function registerQueueGauges(registry: Registry, { host, overlayMounts }: Metric
       registers: [],
       collect() {
         for (const status of ["queued", "running"]) this.set({ status }, 0);
-        for (const room of eachProject()) {
+        for (const { room } of eachProject()) {
           for (const { state } of room.read((sql) => selectActiveAttempts(sql))) this.inc({ status: state });
         }
       },

@@ -88,7 +88,10 @@ function createRetryObserver(registry: Registry): {
   };
 }
 
-function createChangeObserver(registry: Registry): { landed(change: Change): void; conflicted(): void } {
+function createChangeObserver(registry: Registry): {
+  landed(change: Change): void;
+  conflicted(change: Change): void;
+} {
   const registers = [registry];
   const landed = new Counter({ name: "canopy_changes_landed_total", help: "Changes that landed", registers });
   const waits = new Histogram({
@@ -102,12 +105,21 @@ function createChangeObserver(registry: Registry): { landed(change: Change): voi
     help: "Changes that did not merge",
     registers,
   });
+  // A rung of the ladder that did not help says again that the same merge conflicts.
+  const merges = new Map<string, string>();
   return {
-    landed: ({ queuedAtMs, endedAtMs }) => {
+    landed: ({ changeId, queuedAtMs, endedAtMs }) => {
+      merges.delete(changeId);
       landed.inc();
       if (endedAtMs !== null) waits.observe((endedAtMs - queuedAtMs) / 1000);
     },
-    conflicted: () => conflicts.inc(),
+    conflicted: ({ changeId, commit, stuckOn }) => {
+      const merge = `${commit} ${stuckOn ?? ""}`;
+      if (merges.get(changeId) === merge) return;
+      if (merges.size >= MAX_REMEMBERED_TASKS) merges.clear();
+      merges.set(changeId, merge);
+      conflicts.inc();
+    },
   };
 }
 
@@ -129,7 +141,7 @@ export function createEventMetrics(registry: Registry): (event: ProjectEvent) =>
       retries.failed(event.attempt);
     } else if (event.type === "attempt.queued") retries.queued(event.attempt);
     else if (event.type === "change.landed") changes.landed(event.change);
-    else if (event.type === "change.conflicted") changes.conflicted();
+    else if (event.type === "change.conflicted") changes.conflicted(event.change);
     else if (event.type === "run.finished") countRun(event.run);
   };
 }

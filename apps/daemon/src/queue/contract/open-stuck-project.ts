@@ -9,7 +9,7 @@ import type { RoomHandle } from "@canopy/core";
 import { openMergeEngine, openRepository, readRepositoryIdentity } from "@canopy/git";
 import type { Repository } from "@canopy/git";
 import { TEST_PERSON, TEST_RUNNER, attemptResult, openTestHost, stackBuild } from "@canopy/testkit";
-import type { QueueProject } from "./change-merge.ts";
+import type { QueueProject } from "../change-merge.ts";
 
 const execute = promisify(execFile);
 const ENVIRONMENT = {
@@ -36,6 +36,17 @@ export interface StuckFiles {
   readonly base: Files;
   readonly ours: Files;
   readonly theirs: Files;
+}
+
+function gitIn(folder: string): StuckProject["git"] {
+  return async (...args) =>
+    (await execute("git", ["-C", folder, ...args], { env: ENVIRONMENT })).stdout.replace(/\n$/, "");
+}
+
+function readOnlyChange(room: RoomHandle): Change {
+  const [change] = room.read((sql) => selectChanges(sql));
+  if (change === undefined) throw new Error("no change");
+  return change;
 }
 
 async function writeAll(folder: string, files: Files): Promise<void> {
@@ -76,8 +87,7 @@ async function buildConflict(repository: Repository, tip: string, change: Change
 /** Opens a project with one change that waits for a person because it conflicts. */
 export async function openStuckProject(files: StuckFiles): Promise<StuckProject> {
   const root = await realpath(await mkdtemp(join(tmpdir(), "canopy-stuck-")));
-  const git = async (...args: readonly string[]): Promise<string> =>
-    (await execute("git", ["-C", root, ...args], { env: ENVIRONMENT })).stdout.replace(/\n$/, "");
+  const git = gitIn(root);
   await git("init", "-q", "-b", "main");
   await git("config", "user.name", "Ada");
   await git("config", "user.email", "ada@example.org");
@@ -102,11 +112,7 @@ export async function openStuckProject(files: StuckFiles): Promise<StuckProject>
   const host = openTestHost();
   const room = host.room(projectRoomAddress(host.addProject("web").projectId));
   if (room === undefined) throw new Error("no room");
-  const current = (): Change => {
-    const [change] = room.read((sql) => selectChanges(sql));
-    if (change === undefined) throw new Error("no change");
-    return change;
-  };
+  const current = (): Change => readOnlyChange(room);
   const submit = submitter(room);
   const lease = (kind: string): LeasedJob => {
     const result = submit({ type: "job.lease", runnerId: TEST_RUNNER, kinds: [kind], limit: 1 });
