@@ -1,6 +1,9 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { isCanopyError } from "@canopy/protocol";
-import { parseConfig } from "./load-config.ts";
+import { loadConfig, parseConfig } from "./load-config.ts";
 
 function failure(text: string): { code: string; message: string } {
   try {
@@ -45,4 +48,36 @@ test("a bad value is named with its line and what it should be", () => {
 
 test("broken syntax is named with line and column", () => {
   expect(failure("[run\nx = 1\n").message).toMatch(/^config\.toml:1:\d+: /);
+});
+
+test("an older validation.toml counts where config.toml says nothing of validation, and is checked as strictly", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "canopy-config-"));
+  try {
+    await mkdir(join(folder, ".canopy"));
+    const file = join(folder, ".canopy", "validation.toml");
+    const step = '[[validation.steps]]\nname = "test"\ncommand = "npm test"\ntimeout = "90s"\n';
+    await writeFile(file, `[validation]\nenabled = true\nstrict = true\n${step}`);
+    const read = (await loadConfig(folder)).validation;
+    expect(read).toEqual({
+      enabled: true,
+      mode: "strict",
+      timeout: 300_000,
+      max_repair_attempts: 3,
+      steps: [{ name: "test", command: "npm test", timeout: 90_000, required: true, scopes: [] }],
+    });
+    await writeFile(file, `[validation]\nenabled = true\n${step}`);
+    expect((await loadConfig(folder)).validation).toMatchObject({
+      mode: "lenient",
+      steps: [{ required: false }],
+    });
+    await writeFile(file, "[validation]\nstrikt = true\n");
+    await expect(loadConfig(folder)).rejects.toMatchObject({
+      code: "config.invalid",
+      message: expect.stringContaining("validation.toml:2: unknown key 'validation.strikt'"),
+    });
+    await writeFile(join(folder, ".canopy", "config.toml"), "[validation]\nenabled = false\n");
+    expect((await loadConfig(folder)).validation).toMatchObject({ enabled: false, steps: [] });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -3,17 +3,24 @@ import { join } from "node:path";
 import type { ProjectConfig } from "@canopy/protocol";
 import { CanopyError, projectConfigSchema } from "@canopy/protocol";
 import { TomlError, parse } from "smol-toml";
+import type { z } from "zod";
 import { locateKey } from "./locate-key.ts";
+import { fromSeedValidation, seedValidationSchema } from "./read-seed-validation.ts";
 
 /** Where a project's configuration lies, relative to its work tree. */
 export const CONFIG_PATH = join(".canopy", "config.toml");
+const SEED_VALIDATION_PATH = join(".canopy", "validation.toml");
 
 /**
  * Parses the text of a configuration file. Throws `config.invalid` with file, line and what to do: a syntax error, an
  * unknown key or a bad value.
  */
 export function parseConfig(text: string, file: string): ProjectConfig {
-  const parsed = projectConfigSchema.safeParse(parseToml(text, file));
+  return parseBy(projectConfigSchema, text, file);
+}
+
+function parseBy<T>(schema: z.ZodType<T>, text: string, file: string): T {
+  const parsed = schema.safeParse(parseToml(text, file));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   if (issue === undefined) throw new CanopyError("config.invalid", `${file} is not valid`);
@@ -43,15 +50,11 @@ function parseToml(text: string, file: string): unknown {
   }
 }
 
-/** Reads a project's configuration; a missing file means all defaults. Throws `config.invalid`. */
-export async function loadConfig(workTree: string): Promise<ProjectConfig> {
-  const file = join(workTree, CONFIG_PATH);
-  let text: string;
+async function readIfThere(file: string): Promise<string | null> {
   try {
-    text = await readFile(file, "utf8");
+    return await readFile(file, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT")
-      return projectConfigSchema.parse({});
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
     throw new CanopyError(
       "config.invalid",
       `cannot read ${file}: ${error instanceof Error ? error.message : ""}`,
@@ -61,5 +64,24 @@ export async function loadConfig(workTree: string): Promise<ProjectConfig> {
       },
     );
   }
-  return parseConfig(text, file);
+}
+
+function hasValidation(text: string, file: string): boolean {
+  const parsed = parseToml(text, file);
+  return typeof parsed === "object" && parsed !== null && "validation" in parsed;
+}
+
+/**
+ * Reads a project's configuration; a missing file means all defaults. Where it says nothing of validation, an older
+ * `.canopy/validation.toml` counts. Throws `config.invalid`.
+ */
+export async function loadConfig(workTree: string): Promise<ProjectConfig> {
+  const file = join(workTree, CONFIG_PATH);
+  const text = (await readIfThere(file)) ?? "";
+  const config = parseConfig(text, file);
+  if (hasValidation(text, file)) return config;
+  const seedFile = join(workTree, SEED_VALIDATION_PATH);
+  const seed = await readIfThere(seedFile);
+  if (seed === null) return config;
+  return { ...config, validation: fromSeedValidation(parseBy(seedValidationSchema, seed, seedFile)) };
 }
