@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, readdir, realpath, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CanopyError } from "@canopy/protocol";
@@ -21,7 +20,7 @@ import type { ProcessIdentity } from "./process-table.ts";
 import { openTrash } from "./remove-tree.ts";
 import type { Trash } from "./remove-tree.ts";
 import { runSetup } from "./run-setup.ts";
-import { listAbandoned, listUsedLayers, takeOver } from "./stale-workspaces.ts";
+import { listAbandoned, nameHalfMade, listUsedLayers, takeOver } from "./stale-workspaces.ts";
 import type { TakenWorkspace } from "./stale-workspaces.ts";
 import { createWorkspaceEnvironment, openEnvironment } from "./workspace-environment.ts";
 import { layOut, layersDirectory, mountPath } from "./workspace-layout.ts";
@@ -181,7 +180,7 @@ class Store implements WorkspaceStore {
   /** The folder appears together with its metadata, so that a crash at any moment leaves nothing without a name. */
   async #claimDirectory(layout: WorkspaceLayout, metadata: WorkspaceMetadata): Promise<void> {
     const parent = join(this.#cache, "workspaces");
-    const temporary = join(parent, `.new-${randomBytes(6).toString("hex")}`);
+    const temporary = join(parent, nameHalfMade(this.#owner));
     try {
       await mkdir(temporary, { recursive: true });
       await writeMetadata(temporary, metadata);

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { link, readFile, readdir, rename, stat, unlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { isRunning, killMarked } from "./process-table.ts";
 import type { ProcessIdentity } from "./process-table.ts";
@@ -104,13 +104,31 @@ async function readAll(workspacesDirectory: string): Promise<string[]> {
 
 const ABANDONED_AFTER_MS = 60_000;
 
-/** Folders with one of these beginnings that nobody has touched for a minute: what a crash left half-made. */
+/** A name for a folder that a process is about to make into a workspace, which tells whose it is. */
+export function nameHalfMade({ pid, startedAt }: ProcessIdentity): string {
+  return `.new-${pid}-${Buffer.from(startedAt).toString("hex")}-${randomBytes(6).toString("hex")}`;
+}
+
+/** The owner that such a name tells; null when it tells none. */
+function readOwner(name: string): ProcessIdentity | null {
+  const [, pid, startedAt] = /^\.new-(\d+)-([0-9a-f]+)-/.exec(name) ?? [];
+  if (pid === undefined || startedAt === undefined) return null;
+  return { pid: Number(pid), startedAt: Buffer.from(startedAt, "hex").toString() };
+}
+
+/** What a crash left half-made: folders with this beginning of dead owners, and those that nobody has touched for a minute. */
 export async function listAbandoned(directory: string, beginning: string): Promise<string[]> {
   const names = await readdir(directory).catch(() => []);
   const paths = names.filter((name) => name.startsWith(beginning)).map((name) => join(directory, name));
   const infos = await Promise.all(paths.map((path) => stat(path).catch(() => null)));
   const oldest = Date.now() - ABANDONED_AFTER_MS;
-  return paths.filter((_path, index) => (infos[index]?.mtimeMs ?? Date.now()) < oldest);
+  const isDead = await Promise.all(
+    paths.map(async (path) => {
+      const owner = readOwner(basename(path));
+      return owner !== null && !(await isRunning(owner));
+    }),
+  );
+  return paths.filter((_path, index) => isDead[index] || (infos[index]?.mtimeMs ?? Date.now()) < oldest);
 }
 
 /** Takes over every workspace whose owner no longer runs and every kept one, and kills what still runs in it. */

@@ -9,7 +9,8 @@ import type { ChildProcessHandle } from "@canopy/protocol";
 import { expect, test } from "vitest";
 import type { CheckoutSource } from "./layer-store.ts";
 import { openWorkspaceStore } from "./open-workspace-store.ts";
-import { findMarked, isRunning, readProcessStat, waitUntil } from "./process-table.ts";
+import { findMarked, identifyProcess, isRunning, readProcessStat, waitUntil } from "./process-table.ts";
+import { nameHalfMade } from "./stale-workspaces.ts";
 import { removeTree } from "./remove-tree.ts";
 import { CERTIFICATE_VARIABLES } from "./workspace-environment.ts";
 import type { BackendName } from "./workspace-metadata.ts";
@@ -380,6 +381,16 @@ test("a failing checkout leaves nothing, and the next try starts afresh", async 
   expect(await readdir(join(fixture.cache, "workspaces"))).toEqual([]);
   const workspace = await fixture.create("one");
   expect(await shell(workspace, "ls")).toBe("README.md\ndeep\nsrc");
+});
+
+test("folders that a dead process was about to make are removed at once, and those of living ones stay", async () => {
+  await using fixture = await setUp(OVERLAYS[0]!);
+  const workspaces = join(fixture.cache, "workspaces");
+  const self = await identifyProcess(process.pid);
+  const names = [nameHalfMade({ pid: process.pid, startedAt: "earlier" }), ".new-cd", nameHalfMade(self!)];
+  for (const name of names) await mkdir(join(workspaces, name), { recursive: true });
+  await fixture.store.recover();
+  expect((await readdir(workspaces)).sort()).toEqual(names.slice(1).sort());
 });
 
 test.each(OVERLAYS)(
