@@ -1,5 +1,5 @@
-import { appendFile } from "node:fs/promises";
-import { join } from "node:path";
+import { appendFile, mkdtemp } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Overlap } from "@canopy/protocol";
 import { createTestRepository, userGit } from "./create-test-repository.ts";
@@ -20,18 +20,22 @@ afterAll(async () => {
 });
 
 test("two running agents that edit one line are told of it, and people too, before either is done", async () => {
-  const cwd = join(home.root, "radar");
+  const cwd = await mkdtemp(join(home.root, "radar-"));
   await createTestRepository(cwd, { "shared.txt": "start\n", "other.txt": "other\n" });
   await showGates(cwd, home.root);
   await appendFile(join(cwd, ".canopy", "config.toml"), '[queue]\nradar_interval = "500ms"\n');
-  const gate = await createGate(home.root, "radar");
+  const gate = await createGate(home.root, basename(cwd));
   for (const title of ["left", "right"]) await home.ask(["task", "add", title], { cwd });
   await home.ask(["task", "add", "apart"], { cwd });
+  // Those in each other's way wait until the radar's file tells them, and keep what it said as part of their work.
   const script = [
-    'case "$CANOPY_TASK_TITLE" in apart) echo apart > other.txt ;; *) echo "$CANOPY_TASK_TITLE" > shared.txt ;; esac',
+    'if [ "$CANOPY_TASK_TITLE" = apart ]; then echo apart > other.txt; else',
+    '  echo "$CANOPY_TASK_TITLE" > shared.txt; tries=0',
+    "  while [ ! -f .canopy/radar.md ] && [ $tries -lt 600 ]; do sleep 0.05; tries=$((tries + 1)); done",
+    '  cp .canopy/radar.md "seen-$CANOPY_TASK_TITLE.md"',
+    "fi",
     gate.script,
-    // The file that the radar leaves for the agent is not part of its work; what it said is.
-    'if [ -f .canopy/radar.md ]; then cp .canopy/radar.md "seen-$CANOPY_TASK_TITLE.md"; fi',
+    'if [ "$CANOPY_TASK_TITLE" = apart ] && [ -f .canopy/radar.md ]; then cp .canopy/radar.md seen-apart.md; fi',
   ].join("\n");
   const running = home.start(["run", "-c", "3", "--agent", `command:${script}`], {
     cwd,

@@ -164,6 +164,8 @@ export class ConflictRadar {
     if (JSON.stringify(overlaps) === JSON.stringify(blip.overlaps)) return;
     blip.overlaps = overlaps;
     this.#reportCount += 1;
+    // The agent first: when people hear of it, it can know.
+    await this.#tellAgent(blip);
     const { attemptId } = blip.session;
     await this.#context.source.submit(
       {
@@ -173,7 +175,6 @@ export class ConflictRadar {
       },
       `radar:${attemptId}:${this.#context.now()}:${this.#reportCount}`,
     );
-    await this.#tellAgent(blip);
   }
 
   /** The agent finds the same in a file; others' titles are data, so they are shortened to one line. */
