@@ -50,8 +50,20 @@ export const QUEUE_TABLES: readonly string[] = [
   "overlaps",
 ];
 
-/** What a change of a journal before 0.2 did not have yet. */
-const CHANGE_DEFAULTS = {
+/** What every change begins with, and what those of a journal before 0.2 did not have yet. */
+export const CHANGE_DEFAULTS: Pick<
+  Change,
+  | "scopes"
+  | "boost"
+  | "revision"
+  | "ladder"
+  | "ladderFrom"
+  | "work"
+  | "lostLines"
+  | "isLossAccepted"
+  | "stuckOn"
+  | "blockedBy"
+> = {
   scopes: null,
   boost: 0,
   revision: 0,
@@ -62,7 +74,7 @@ const CHANGE_DEFAULTS = {
   isLossAccepted: false,
   stuckOn: null,
   blockedBy: [],
-} as const satisfies Partial<Change>;
+};
 
 function parseChange(row: SqlRow): Change {
   return { ...CHANGE_DEFAULTS, ...parseColumn<Change>(row, "value") };

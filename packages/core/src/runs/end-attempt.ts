@@ -11,6 +11,7 @@ import type {
 import { assert } from "@canopy/protocol";
 import type { DecideContext } from "../kernel/room-definition.ts";
 import { decideRetry } from "../schedule/retry-policy.ts";
+import { CHANGE_DEFAULTS } from "../merge-queue/change-rows.ts";
 import { settleLadderAttempt } from "../merge-queue/ladder.ts";
 import { endSession } from "../sessions/session-feature.ts";
 import { addComment, closeTask, releaseTask } from "../tasks/decide-task.ts";
@@ -95,6 +96,7 @@ function queueChange(context: Context, attempt: Attempt, capture: Capture, baseC
   const run = selectRun(context.sql, attempt.runId);
   assert(run !== undefined, "an attempt has a run");
   const change: Change = {
+    ...CHANGE_DEFAULTS,
     changeId: context.newId("change"),
     taskId: attempt.taskId,
     attemptId: attempt.attemptId,
@@ -110,15 +112,6 @@ function queueChange(context: Context, attempt: Attempt, capture: Capture, baseC
     queuedAtMs: context.nowMs,
     endedAtMs: null,
     scopes: capture.scopes,
-    boost: 0,
-    revision: 0,
-    ladder: [],
-    ladderFrom: 0,
-    work: null,
-    lostLines: [],
-    isLossAccepted: false,
-    stuckOn: null,
-    blockedBy: [],
   };
   context.emit({ type: "change.queued", change });
 }
