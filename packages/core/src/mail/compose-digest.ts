@@ -31,8 +31,6 @@ interface Line {
   readonly text: string;
   readonly messageId?: string;
   readonly waitId?: string;
-  /** A heading is only worth its characters when something follows. */
-  readonly isOptional?: boolean;
 }
 
 const OPEN =
@@ -94,6 +92,15 @@ function peerLine(peer: PresentSession, me: PresentSession): Line {
   };
 }
 
+/** Those in my work tree first, then by name. */
+function peerLines(peers: readonly PresentSession[], me: PresentSession): Line[] {
+  const distance = ({ presence }: PresentSession): number =>
+    presence.worktree === me.presence.worktree ? 0 : 1;
+  return peers
+    .toSorted((a, b) => distance(a) - distance(b) || (a.presence.handle < b.presence.handle ? -1 : 1))
+    .map((peer) => peerLine(peer, me));
+}
+
 function heldLines(held: DigestParts["held"]): Line[] {
   const byHandle = new Map<string, string[]>();
   for (const claim of held) {
@@ -124,7 +131,7 @@ function listLines(parts: DigestParts): Line[] {
       text: `${neutralise(claim.target.label)} is yours; it passes on in ${describeMs(Math.max(0, (claim.reservedUntilMs ?? nowMs) - nowMs))} unless you use it`,
     })),
     ...urgent.map((message) => messageLine(message, nowMs)),
-    ...(parts.isFresh ? parts.peers.map((peer) => peerLine(peer, me)) : []),
+    ...(parts.isFresh ? peerLines(parts.peers, me) : []),
     ...(parts.isFresh ? heldLines(parts.held) : []),
     ...others.map((message) => messageLine(message, nowMs)),
     ...feedLines(parts.feed),

@@ -46,7 +46,7 @@ function gather(context: Context, me: PresentSession, untold: readonly Delivered
       ? []
       : selectFeedAfter(sql, cursor.feedSeq, FEED_LINES_IN_DIGEST).filter(
           (item) =>
-            item.sessionId !== me.sessionId &&
+            (item.sessionId !== me.sessionId || item.kind === "taken") &&
             sameGround(item.worktree, isTreeBound(item.kind) ? worktree : null),
         ),
   };
@@ -54,7 +54,7 @@ function gather(context: Context, me: PresentSession, untold: readonly Delivered
 
 /** Claims and refusals in another work tree are not news here; who comes and goes is. */
 function isTreeBound(kind: string): boolean {
-  return kind === "claimed" || kind === "freed" || kind === "refused";
+  return ["claimed", "freed", "taken", "refused"].includes(kind);
 }
 
 function noteTold(context: Context, me: PresentSession, told: Digest, where: string): void {

@@ -271,7 +271,8 @@ export const PRESENCE_PROJECTIONS: Projections<ProjectEvent> = {
     if (claim.isAutomatic && how !== "forced" && how !== "yielded") return;
     const name = handleOf(sql, claim.sessionId);
     writeFeed(sql, at, {
-      kind: "freed",
+      // What was not its holder's doing, its holder is told too.
+      kind: ["forced", "expired", "not-taken-up", "holder-lost"].includes(how) ? "taken" : "freed",
       sessionId: claim.sessionId,
       worktree: claim.worktree,
       text: `${name} no longer holds ${claim.target.label} (${how})${detail === "" ? "" : `: ${detail}`}`,
