@@ -1,10 +1,11 @@
 import { z } from "zod";
-import { readClaudeIntents } from "../intents/read-claude-intents.ts";
 import type { HookCall, HookEvent } from "./hook-call.ts";
 import { flagField, modelField, recordField, textField } from "./payload-fields.ts";
+import { readAfterTool, readBeforeTool } from "./read-tool-event.ts";
+import type { ReadIntents } from "./read-tool-event.ts";
 
 /** What Claude Code and Codex hand to a hook; Codex adds `model` and `turn_id`. */
-export const claudePayloadSchema = z.looseObject({
+const claudePayloadSchema = z.looseObject({
   session_id: z.string().min(1),
   hook_event_name: textField,
   cwd: textField,
@@ -20,37 +21,27 @@ export const claudePayloadSchema = z.looseObject({
   notification_type: textField,
   reason: textField,
   new_cwd: textField,
+  cursor_version: textField,
 });
 
-/** A payload of Claude Code or Codex, read leniently. */
-export type ClaudePayload = z.infer<typeof claudePayloadSchema>;
+type ClaudePayload = z.infer<typeof claudePayloadSchema>;
+type EventReader = (payload: ClaudePayload, readIntents: ReadIntents) => HookEvent;
 
-type EventReader = (payload: ClaudePayload) => HookEvent;
-
-function readAfterTool(payload: ClaudePayload, failed: boolean): HookEvent {
-  const { tool, toolUseId, intents } = readTool(payload);
-  return { type: "after-tool", tool, toolUseId, intents, failed };
-}
-
-function readTool(payload: ClaudePayload): {
-  readonly tool: string;
-  readonly toolUseId: string | null;
-  readonly intents: ReturnType<typeof readClaudeIntents>;
-} {
-  const tool = payload.tool_name ?? "";
+function toUse(payload: ClaudePayload): Parameters<typeof readBeforeTool>[0] {
   return {
-    tool,
+    tool: payload.tool_name ?? "",
     toolUseId: payload.tool_use_id,
-    intents: readClaudeIntents(tool, payload.tool_input, payload.cwd ?? ""),
+    input: payload.tool_input,
+    cwd: payload.cwd ?? "",
   };
 }
 
 const READERS: Readonly<Record<string, EventReader>> = {
   SessionStart: (payload) => ({ type: "session-start", source: payload.source ?? "startup" }),
   UserPromptSubmit: (payload) => ({ type: "prompt", text: payload.prompt ?? "" }),
-  PreToolUse: (payload) => ({ type: "before-tool", ...readTool(payload) }),
-  PostToolUse: (payload) => readAfterTool(payload, false),
-  PostToolUseFailure: (payload) => readAfterTool(payload, true),
+  PreToolUse: (payload, readIntents) => readBeforeTool(toUse(payload), readIntents),
+  PostToolUse: (payload, readIntents) => readAfterTool(toUse(payload), readIntents, false),
+  PostToolUseFailure: (payload, readIntents) => readAfterTool(toUse(payload), readIntents, true),
   PostToolBatch: () => ({ type: "after-batch" }),
   SubagentStart: () => ({ type: "child-start" }),
   SubagentStop: (payload) => ({ type: "child-end", stopHookActive: payload.stop_hook_active }),
@@ -70,17 +61,16 @@ const READERS: Readonly<Record<string, EventReader>> = {
 export function parseClaudeCall(
   agent: "claude" | "codex",
   value: unknown,
-  eventHint: string | null,
+  about: { readonly eventHint: string | null; readonly readIntents: ReadIntents },
 ): HookCall | null {
   const parsed = claudePayloadSchema.safeParse(value);
   if (!parsed.success) return null;
   const payload = parsed.data;
-  const name = payload.hook_event_name ?? eventHint ?? "";
+  const name = payload.hook_event_name ?? about.eventHint ?? "";
   const reader = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
-  // Cursor runs the hooks of Claude's settings too, and says so by its version.
-  const isCursor = agent === "claude" && typeof payload["cursor_version"] === "string";
   return {
-    agent: isCursor ? "cursor" : agent,
+    // Cursor runs the hooks of Claude's settings too, and says so by its version.
+    agent: agent === "claude" && payload.cursor_version !== null ? "cursor" : agent,
     dialect: agent,
     nativeEvent: name,
     nativeSessionId: payload.session_id,
@@ -88,6 +78,6 @@ export function parseClaudeCall(
     childId: payload.agent_id,
     childKind: payload.agent_id === null ? null : payload.agent_type,
     model: payload.model,
-    event: reader?.(payload) ?? { type: "other", name },
+    event: reader?.(payload, about.readIntents) ?? { type: "other", name },
   };
 }

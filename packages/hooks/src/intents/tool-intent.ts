@@ -1,6 +1,6 @@
 /**
- * How far an intent is known. `sure`: exactly this path (a folder stands for what is below it). `likely`: a guess from a glob, a variable,
- * or a command that may not run. `whole-tree`: anything at and below the path.
+ * How far an intent is known. `sure`: exactly this path (a folder stands for what is below it). `likely`: a guess from a glob, a variable
+ * or a folder that is not known. It is about the path: whether a command after `&&` will run at all is never known. `whole-tree`: anything at and below the path.
  */
 export type Certainty = "sure" | "likely" | "whole-tree";
 
