@@ -7,3 +7,5 @@ export type { HookReply } from "./replies/hook-reply.ts";
 export { openHostFiles } from "./intents/host-files.ts";
 export type { HostFiles } from "./intents/host-files.ts";
 export { readShellIntents } from "./intents/read-shell-intents.ts";
+export { EMPTY_ANSWER, renderReply } from "./replies/render-reply.ts";
+export type { RenderedReply, ReplyPart } from "./replies/rendered-reply.ts";
