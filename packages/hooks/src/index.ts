@@ -9,3 +9,5 @@ export type { HostFiles } from "./intents/host-files.ts";
 export { readShellIntents } from "./intents/read-shell-intents.ts";
 export { EMPTY_ANSWER, renderReply } from "./replies/render-reply.ts";
 export type { RenderedReply, ReplyPart } from "./replies/rendered-reply.ts";
+export { parseGitHookCall } from "./git/git-hook-call.ts";
+export type { GitHookCall, RefUpdate } from "./git/git-hook-call.ts";
