@@ -1,12 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
+import { join } from "node:path";
 import type { Actor, DaemonStatus, Project } from "@canopy/protocol";
 import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
 import { createServer } from "@canopy/server";
 import type { Server, ServerPorts } from "@canopy/server";
 import { createMetrics } from "@canopy/server/metrics";
+import { Coordination } from "./coordination/coordination.ts";
+import { installHookClient } from "./coordination/install-hook-client.ts";
 import { acquireDaemonLock } from "./home/daemon-lock.ts";
 import type { DaemonPaths } from "./home/daemon-paths.ts";
 import { readOrCreateToken, writePrivateFile } from "./home/private-file.ts";
@@ -15,6 +18,7 @@ import { ProjectHub } from "./projects/project-hub.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
+import { listenForHooks } from "./server/listen-for-hooks.ts";
 import { listen } from "./server/listen.ts";
 
 /** What a daemon is started with. */
@@ -58,11 +62,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       log,
     }),
   );
+  const coordination = stack.use(new Coordination({ hub, log, mirrorDir: join(paths.stateDir, "projects") }));
+  installHookClient(paths.hookClientDir);
   let stopping: Promise<void> | null = null;
   let boundPort = options.port;
   const stopped = Promise.withResolvers<void>();
   const ports = createPorts(
-    { host, hub, log, paths, token: readOrCreateToken(paths.tokenPath), startedAtMs },
+    { host, hub, coordination, log, paths, token: readOrCreateToken(paths.tokenPath), startedAtMs },
     () => ({
       port: boundPort,
       stop: () => {
@@ -74,6 +80,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const server = useServer(createServer({ ...ports, metrics }));
   const listening = stack.use(await listen({ server, port: options.port, socketPath: paths.socketPath }));
   boundPort = listening.port;
+  stack.use(await listenForHooks(paths.hookSocketPath, (request) => coordination.handleHook(request)));
   writeInfo(paths, boundPort, startedAtMs);
   stack.defer(() => {
     rmSync(paths.infoPath, { force: true });
@@ -125,6 +132,7 @@ function writeInfo(paths: DaemonPaths, port: number, startedAtMs: number): void 
 interface PortParts {
   readonly host: NodeRoomHost;
   readonly hub: ProjectHub;
+  readonly coordination: Coordination;
   readonly log: ServerPorts["log"];
   readonly paths: DaemonPaths;
   readonly token: string;
@@ -155,6 +163,10 @@ function createPorts(
       await (await hub.openById(projectId)).startRun(request, asked),
     deliver: async (projectId, request) => await (await hub.openById(projectId)).deliver(request),
     queue: createQueuePorts(hub),
+    coordination: {
+      handleHook: async (request) => await parts.coordination.handleHook(request),
+      act: async (request, asked) => await parts.coordination.act(request, asked),
+    },
     workspaceBackend: () => hub.workspaceBackend(),
     // After the answer is on its way.
     stop: () => setImmediate(() => late().stop()),

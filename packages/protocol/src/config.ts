@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { failureCauseSchema } from "./run.ts";
+import { coordinationConfigSchema } from "./coordination-config.ts";
 import { durationSchema } from "./duration.ts";
 import { queueConfigSchema } from "./queue-config.ts";
 import { sandboxConfigSchema } from "./sandbox-config.ts";
@@ -89,6 +90,7 @@ export const projectConfigSchema = z.strictObject({
     })
     .prefault({}),
   queue: queueConfigSchema.prefault({}),
+  coordination: coordinationConfigSchema.prefault({}),
   commits: z
     .strictObject({
       /** Who is the author of a landed commit: the person who asked, or the agent. */

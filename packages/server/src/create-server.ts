@@ -11,6 +11,8 @@ import { createEventStream } from "./http/event-stream.ts";
 import { createOpenApiDocument } from "./http/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { readNumberQuery } from "./http/route.ts";
+import { COORDINATION_ROUTES } from "./routes/coordination-routes.ts";
+import { answerHook } from "./routes/hook-route.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
@@ -24,7 +26,13 @@ export const MAX_BODY_BYTES = 33_554_432;
 const MAX_KEY_CHARS = 180;
 
 /** Every REST endpoint, more specific paths first. */
-export const ROUTES: readonly Route[] = [...NODE_ROUTES, ...TASK_ROUTES, ...RUN_ROUTES, ...QUEUE_ROUTES];
+export const ROUTES: readonly Route[] = [
+  ...NODE_ROUTES,
+  ...TASK_ROUTES,
+  ...RUN_ROUTES,
+  ...QUEUE_ROUTES,
+  ...COORDINATION_ROUTES,
+];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */
 export interface Server {
@@ -92,6 +100,10 @@ function createApp(ports: ServerPorts, feeds: RoomFeeds): Hono<Env> {
       headers: { "content-type": ports.metrics.contentType },
     });
   });
+  app.post("/hooks/:agent", async (context) => {
+    context.set("route", "/hooks/:agent");
+    return await answerHook(context.req.raw, context.req.param("agent"), ports);
+  });
   let openApi: unknown;
   app.get("/api/v1/openapi.json", (context) => {
     context.set("route", "/openapi.json");
@@ -151,6 +163,7 @@ async function answer(context: Context<Env>, route: Route, ports: ServerPorts): 
     actor:
       named === undefined || named === "" ? ports.defaultActor : { kind: "person", id: named.slice(0, 200) },
     key: readKey(context, ports),
+    signal: context.req.raw.signal,
   });
   // What is not JSON, such as a patch.
   if (result instanceof Response) return result;
