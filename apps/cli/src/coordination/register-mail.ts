@@ -1,4 +1,4 @@
-import type { Json, Message } from "@canopy/protocol";
+import type { Message } from "@canopy/protocol";
 import type { Command } from "commander";
 import { act } from "../connection/coordination-api.ts";
 import { formatAge, formatDuration, sanitizeLine, sanitizeText } from "../output/format.ts";
