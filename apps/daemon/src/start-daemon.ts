@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
+import { dirname } from "node:path";
 import type { Actor, DaemonStatus, Project } from "@canopy/protocol";
 import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
@@ -53,6 +54,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     new ProjectHub({
       host,
       cacheDir: paths.cacheDir,
+      privateDirectories: [...new Set([paths.stateDir, dirname(paths.socketPath)])],
       hostId: `${hostname()}:${paths.stateDir}`,
       environment: options.environment,
       log,
@@ -176,6 +178,7 @@ function createPorts(
       memoryBytes: process.memoryUsage.rss(),
       activeRuns: active.runs,
       activeAttempts: active.attempts,
+      activeLevels: hub.countLevels(),
       projects: projects.map(({ projectId, name, path }) => ({ projectId, name, path })),
     };
   }

@@ -4,6 +4,7 @@ import type { ChildProcessHandle, Json, SpawnProcess } from "@canopy/protocol";
 import type { BroughtPath } from "./bring-along.ts";
 import type { EnclosedWorkspace } from "./sandbox/enclose-workspace.ts";
 import type { Refusal } from "./sandbox/egress-proxy.ts";
+import type { SandboxLevel } from "./sandbox/sandbox-settings.ts";
 import type { WorkspaceLayout } from "./workspace-layout.ts";
 import type { BackendName } from "./workspace-metadata.ts";
 import type { WorkspaceView } from "./workspace-view.ts";
@@ -33,6 +34,8 @@ export interface Workspace extends AsyncDisposable {
   readonly metadata: Json;
   /** What the egress proxy refused so far. */
   readonly refusals: readonly Refusal[];
+  /** How much its processes are kept from. */
+  readonly sandboxLevel: SandboxLevel;
   /** Which limit was hit, such as `memory limit 4 GB`; null when none was. */
   describeLimitHit(): Promise<string | null>;
   readonly spawn: SpawnProcess;
@@ -89,6 +92,7 @@ export function createWorkspaceObject(parts: WorkspaceParts): Workspace {
     brought: parts.brought,
     metadata: parts.metadata,
     refusals: parts.enclosed?.sandbox?.refusals ?? [],
+    sandboxLevel: parts.enclosed?.level ?? "process",
     describeLimitHit: () => parts.enclosed?.describeLimitHit() ?? Promise.resolve(null),
     spawn(command, options): Promise<ChildProcessHandle> {
       if (ended !== null) {

@@ -159,7 +159,7 @@ test("what is written is valid, says what was found, and switches on only what w
     ["npm test", "make x", odd],
   ]);
   const text = renderConfig(found, { ...yes, isValidated: false });
-  expect(text).toContain('# cache_mounts = ["~/.npm"]');
+  expect(text).toContain("such as ~/.npm");
   expect(text).toContain("(found: ~/.nvm)");
   const uncommented = text.replaceAll(/^# (?=\S+ = |\[)/gm, "").replaceAll('["claude"]', "");
   expect(parseConfig(uncommented, "config.toml").validation.enabled).toBe(true);

@@ -58,7 +58,9 @@ function renderSandbox({ sandbox }: Detection): string {
 # allow = []                   # canopy sandbox allow HOST[:PORT]
 # Tools on PATH are seen as they are (found: ${tools}).
 # read_only = []               # more to see
-# cache_mounts = ${list(sandbox.caches)}   # caches that agents may write into: what one puts there, all others get
+# tool_caches = true           # your package managers' caches; what a workspace writes there is its own
+# cache_mounts = []            # folders that all agents may write into, such as ${sandbox.caches[0] ?? "~/.cache/mine"}
+# copy_configs = ${list(sandbox.configs)}   # settings that are copied into each agent's HOME
 # [sandbox.limits]
 # memory = "4GB"
 # processes = 4096

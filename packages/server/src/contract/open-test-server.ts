@@ -108,5 +108,6 @@ const STATUS = {
   memoryBytes: 1,
   activeRuns: 0,
   activeAttempts: 0,
+  activeLevels: {},
   projects: [],
 };

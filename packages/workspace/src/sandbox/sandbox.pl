@@ -72,6 +72,12 @@ my %STEPS = (
     make_place($path, 1);
     must("tmpfs $path", 'mount', 'tmpfs', ".$path", 'tmpfs', MS_NOSUID | MS_NODEV, $options);
   },
+  # A cache that cannot be shown is not there: nothing depends on it but time.
+  overlay => sub {
+    my ($options, $path) = @_;
+    make_place($path, 1);
+    call('mount', 'overlay', ".$path", 'overlay', MS_NOSUID | MS_NODEV, $options);
+  },
   devpts => sub {
     my ($options, $path) = @_;
     make_place($path, 1);
