@@ -2,7 +2,7 @@ import type { AgentEvent, Prompt, Session, TranscriptEntry } from "@canopy/proto
 import { CanopyError } from "@canopy/protocol/errors";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
-import { formatAge, formatCost, formatTable, sanitizeLine } from "../output/format.ts";
+import { formatAge, formatCost, formatTable, neutralize, sanitizeLine } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
@@ -66,7 +66,8 @@ function toMarkdown(
     const text = describeEvent(event);
     if (text !== null) parts.push(text);
   }
-  return parts.join("\n\n");
+  // What agents say may hold anything, also what a terminal would obey.
+  return neutralize(parts.join("\n\n"));
 }
 
 async function listSessions(options: JsonOption): Promise<void> {

@@ -11,7 +11,7 @@ import {
 } from "@canopy/core";
 import { readRepositoryIdentity } from "@canopy/git";
 import { recoverAttempts } from "@canopy/runner";
-import type { BackendName, StaleWorkspace, WorkspaceStore } from "@canopy/workspace";
+import type { BackendName, RefusalRecord, StaleWorkspace, WorkspaceStore } from "@canopy/workspace";
 import { openWorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
 import type { ProjectContext } from "./open-project.ts";
@@ -22,6 +22,7 @@ export interface HubOptions extends Omit<ProjectContext, "workspacesFor"> {
   readonly cacheDir: string;
   /** Folders of the daemon's that no sandbox shows. */
   readonly privateDirectories: readonly string[];
+  readonly onRefusal: (refusal: RefusalRecord) => void;
 }
 
 /** The projects that this daemon has open, and the workspaces they share. */
@@ -166,6 +167,7 @@ export class ProjectHub implements AsyncDisposable {
     const opened = openWorkspaceStore({
       cacheDirectory: this.#options.cacheDir,
       privateDirectories: this.#options.privateDirectories,
+      onRefusal: this.#options.onRefusal,
       ...(backend === "auto" ? {} : { backend }),
     });
     this.#stores.set(backend, opened);

@@ -8,6 +8,7 @@ import type { NamespaceHolder } from "../namespace-holder.ts";
 import type { WorkspaceLayout } from "../workspace-layout.ts";
 import type { BackendName } from "../workspace-metadata.ts";
 import type { WorkspaceView } from "../workspace-view.ts";
+import type { Refusal } from "./egress-proxy.ts";
 import { copyConfigs } from "./copy-configs.ts";
 import { startLimitWatch } from "./limit-watch.ts";
 import type { LimitWatch } from "./limit-watch.ts";
@@ -30,6 +31,7 @@ export interface EncloseOptions {
   readonly path: string;
   /** Folders of the daemon's own. */
   readonly state: readonly string[];
+  readonly onRefusal: ((refusal: Refusal) => void) | undefined;
 }
 
 /** A workspace's files with the processes' way to them. `sandbox` is null at the levels without one. */
@@ -90,6 +92,7 @@ async function makeView(options: EncloseOptions, group: ResourceGroup): Promise<
     group,
     path,
     state,
+    onRefusal: options.onRefusal,
   });
   return {
     view: createSandboxView({ workspaceId: layout.workspaceId, outer: view, sandbox, group }),

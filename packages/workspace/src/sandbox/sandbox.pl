@@ -280,7 +280,7 @@ sub main_enter {
   my $program = pack 'SxxxxxxP', length($code) / 8, $code;
   must('seccomp', 'seccomp', 1, 0, $program);
   must('parent', 'prctl', 1, 9, 0, 0, 0);
-  if ($command[0] eq '--kill-all') { kill 9, -1; exit 0 }
+  if ($command[0] eq '--signal-all') { kill $command[1], -1; exit 0 }
   for (grep { /^CANOPY_KEPT_/ } keys %ENV) { $ENV{ substr $_, 12 } = delete $ENV{$_} }
   exec { $command[0] } @command or fail("$command[0]: $!");
 }
