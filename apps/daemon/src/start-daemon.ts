@@ -16,7 +16,7 @@ import { ProjectHub } from "./projects/project-hub.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
-import { noteRefusal } from "./sandbox/refusal-log.ts";
+import { createRefusalNoter } from "./sandbox/refusal-log.ts";
 import { listen } from "./server/listen.ts";
 
 /** What a daemon is started with. */
@@ -56,13 +56,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       host,
       cacheDir: paths.cacheDir,
       privateDirectories: [...new Set([paths.stateDir, dirname(paths.socketPath)])],
-      onRefusal: (refusal) => {
-        try {
-          noteRefusal(paths.stateDir, refusal);
-        } catch (error) {
-          log.warn({ error, refusal }, "a refused connection could not be noted");
-        }
-      },
+      onRefusal: createRefusalNoter(paths.stateDir, log),
       hostId: `${hostname()}:${paths.stateDir}`,
       environment: options.environment,
       log,

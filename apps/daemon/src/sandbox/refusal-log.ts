@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { RunnerLog } from "@canopy/runner";
 import type { RefusalRecord } from "@canopy/workspace";
 import { z } from "zod";
 
@@ -31,6 +32,20 @@ export function noteRefusal(stateDirectory: string, record: RefusalRecord): void
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   if (size > MAX_BYTES) renameSync(file, `${file}.old`);
   appendFileSync(file, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+}
+
+/** Notes refusals, and never throws: a full disk must not end a proxy. */
+export function createRefusalNoter(
+  stateDirectory: string,
+  log: Pick<RunnerLog, "warn">,
+): (record: RefusalRecord) => void {
+  return (record) => {
+    try {
+      noteRefusal(stateDirectory, record);
+    } catch (error) {
+      log.warn({ error, host: record.host }, "a refused connection could not be noted");
+    }
+  };
 }
 
 function explain(record: RefusalRecord): ExplainedRefusal {
