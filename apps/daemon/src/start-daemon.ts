@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Actor, DaemonStatus, Project } from "@canopy/protocol";
 import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
@@ -18,6 +18,7 @@ import { ProjectHub } from "./projects/project-hub.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
+import { createRefusalNoter } from "./sandbox/refusal-log.ts";
 import { listenForHooks } from "./server/listen-for-hooks.ts";
 import { listen } from "./server/listen.ts";
 
@@ -57,6 +58,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     new ProjectHub({
       host,
       cacheDir: paths.cacheDir,
+      privateDirectories: [...new Set([paths.stateDir, dirname(paths.socketPath)])],
+      onRefusal: createRefusalNoter(paths.stateDir, log),
       hostId: `${hostname()}:${paths.stateDir}`,
       environment: options.environment,
       log,
@@ -188,6 +191,7 @@ function createPorts(
       memoryBytes: process.memoryUsage.rss(),
       activeRuns: active.runs,
       activeAttempts: active.attempts,
+      activeLevels: hub.countLevels(),
       projects: projects.map(({ projectId, name, path }) => ({ projectId, name, path })),
     };
   }

@@ -122,6 +122,7 @@ export const runnerCommandSchemas = [
     ...jobLease,
     baseCommit: z.string(),
     workspaceBackend: z.string(),
+    sandboxLevel: z.string().optional(),
   }),
   z.strictObject({ type: z.literal("attempt.finish"), ...jobLease, result: attemptResultSchema }),
   /** Work found in the workspace of a dead runner. */

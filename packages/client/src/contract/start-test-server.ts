@@ -45,6 +45,7 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
     memoryBytes: 0,
     activeRuns: 0,
     activeAttempts: 0,
+    activeLevels: {},
     projects: [],
   };
   return {

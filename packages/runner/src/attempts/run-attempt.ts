@@ -151,6 +151,7 @@ async function work(
         ...lease,
         baseCommit: workspace.commit,
         workspaceBackend: workspace.backend,
+        sandboxLevel: workspace.sandboxLevel,
       },
       `start:${lease.jobId}:${lease.fence}`,
     );

@@ -112,5 +112,6 @@ const STATUS = {
   memoryBytes: 1,
   activeRuns: 0,
   activeAttempts: 0,
+  activeLevels: {},
   projects: [],
 };
