@@ -37,3 +37,4 @@ export {
   launchRealAgent,
 } from "./real-agents.ts";
 export type { RealAgentLaunch, RealAgentName, RealAgentPackage } from "./real-agents.ts";
+export { CoordinationRoom, TEST_WORKTREE, testTarget } from "./coordination-room.ts";

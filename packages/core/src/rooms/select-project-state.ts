@@ -1,8 +1,11 @@
-import type { Attempt, Change, Comment, Dependency, Json, ProjectState, Task } from "@canopy/protocol";
+import type { Attempt, Change, Comment, Dependency, ProjectState, Task } from "@canopy/protocol";
+import { selectClaims, selectTickets } from "../claims/claim-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
 import { selectChanges, selectChangesOfTask } from "../merge-queue/change-rows.ts";
 import { selectOverlaps } from "../merge-queue/stack-rows.ts";
+import { isFinished } from "../presence/presence-rows.ts";
+import { selectPendingWaits } from "../waits/wait-rows.ts";
 import { selectAttemptsOfTask, selectHolds, selectRuns } from "../runs/run-rows.ts";
 import type { NotRunningReason } from "../schedule/why-not-running.ts";
 import { selectWhyNotRunning } from "../schedule/why-not-running.ts";
@@ -28,6 +31,12 @@ export function selectProjectState(sql: Sql): ProjectState {
     changes: selectChanges(sql),
     sessions: selectSessions(sql),
     overlaps: selectOverlaps(sql),
+    coordination: {
+      claims: selectClaims(sql),
+      tickets: selectTickets(sql),
+      waits: selectPendingWaits(sql),
+      isFinished: isFinished(sql),
+    },
   };
 }
 
@@ -53,9 +62,4 @@ export function selectTaskDetail(sql: Sql, task: Task, nowMs: number): TaskDetai
     changes: selectChangesOfTask(sql, task.taskId),
     why: selectWhyNotRunning(sql, task, nowMs),
   };
-}
-
-/** Turns typed state into plain JSON for the wire. */
-export function toJson(value: object): Json {
-  return value as Json;
 }
