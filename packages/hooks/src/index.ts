@@ -15,6 +15,14 @@ export { applyEdits } from "./setup/apply-edits.ts";
 export { checkSetup } from "./setup/check-setup.ts";
 export type { SetupFinding } from "./setup/check-setup.ts";
 export { diffEdits } from "./setup/diff-edits.ts";
-export { planClientRemoval, planSetup, planUninstall } from "./setup/plan-setup.ts";
+export { planClientRemoval, planClientSetup, planSetup, planUninstall } from "./setup/plan-setup.ts";
 export type { FileEdit } from "./setup/plan-setup.ts";
 export type { McpServer, SetupRequest, SetupScope } from "./setup/setup-request.ts";
+export {
+  applyGitSteps,
+  describeGitSteps,
+  findHooksFolder,
+  planGitSetup,
+  planGitUninstall,
+} from "./setup/git-setup.ts";
+export type { GitHookStep } from "./setup/git-setup.ts";

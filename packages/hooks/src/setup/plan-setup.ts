@@ -48,6 +48,11 @@ export function planUninstall(request: SetupRequest): FileEdit[] {
     .flatMap((file) => planRemoval(file, request.stateDir));
 }
 
+/** Puts the command client where hooks look for it; git's hooks need nothing else. */
+export function planClientSetup(stateDir: string): FileEdit[] {
+  return listClientFiles(stateDir).flatMap((file) => planInstall(file, stateDir));
+}
+
 /** Takes the command client away, when nothing that uses it is set up any more. */
 export function planClientRemoval(stateDir: string): FileEdit[] {
   return listClientFiles(stateDir).flatMap((file) => planRemoval(file, stateDir));
