@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import type { Actor, DaemonStatus, Project } from "@canopy/protocol";
@@ -6,6 +6,8 @@ import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
 import { createServer } from "@canopy/server";
 import type { Server, ServerPorts } from "@canopy/server";
+import { createAgentToolServer } from "@canopy/server/mcp";
+import type { AgentToolServer } from "@canopy/server/mcp";
 import { createMetrics } from "@canopy/server/metrics";
 import { acquireDaemonLock } from "./home/daemon-lock.ts";
 import type { DaemonPaths } from "./home/daemon-paths.ts";
@@ -49,9 +51,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         log.error({ address, error }, "a room broke an invariant and has stopped"),
     }),
   );
+  const tools = createTools(host, log);
   const hub = stack.use(
     new ProjectHub({
       host,
+      tools,
       cacheDir: paths.cacheDir,
       hostId: `${hostname()}:${paths.stateDir}`,
       environment: options.environment,
@@ -71,7 +75,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
   );
   const { metrics, useServer } = createDaemonMetrics(host, hub);
-  const server = useServer(createServer({ ...ports, metrics }));
+  const server = useServer(createServer({ ...ports, metrics, agentTools: tools }));
   const listening = stack.use(await listen({ server, port: options.port, socketPath: paths.socketPath }));
   boundPort = listening.port;
   writeInfo(paths, boundPort, startedAtMs);
@@ -92,6 +96,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   log.info({ port: boundPort, version: CANOPY_VERSION, stateDir: paths.stateDir }, "started");
   hub.resume().catch((error: unknown) => log.error({ error }, "resuming unfinished work failed"));
   return { port: boundPort, stop, stopped: stopped.promise };
+}
+
+/** The agents' tools. A token is 256 random bits. */
+function createTools(host: NodeRoomHost, log: ServerPorts["log"]): AgentToolServer {
+  return createAgentToolServer({
+    host,
+    log,
+    newToken: () => randomBytes(32).toString("base64url"),
+    newKey: () => randomUUID(),
+    now: () => Date.now(),
+  });
 }
 
 /** Metrics of everything that happens in the rooms. The server is made with them, so its own counts come late. */

@@ -55,6 +55,8 @@ export type {
   ScriptedModel,
   ScriptedModelOptions,
 } from "./scripted-model/start-scripted-model.ts";
+export { TOOL_BRIDGE_PROGRAM, createToolBridge } from "./tool-bridge/create-tool-bridge.ts";
+export type { ToolSocket } from "./tool-bridge/create-tool-bridge.ts";
 export { createTranscriptSeed, startResumed } from "./session/start-resumed.ts";
 export type { TranscriptLine } from "./session/start-resumed.ts";
 export { spawnLocal } from "./session/spawn-local.ts";

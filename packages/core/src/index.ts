@@ -43,6 +43,10 @@ export {
   selectPrompts,
   selectTranscript,
 } from "./turns/turn-feature.ts";
+export { buildSystemText } from "./context/build-system-text.ts";
+export { selectPast } from "./turns/select-past.ts";
+export type { PastLine } from "./turns/select-past.ts";
+export { selectContext } from "./context/context-feature.ts";
 export { GENERAL_FEATURE_ID, selectSession, selectSessions } from "./sessions/session-feature.ts";
 export { resolveTask } from "./tasks/resolve-task.ts";
 export type { ResolvedTask } from "./tasks/resolve-task.ts";

@@ -156,6 +156,7 @@ export {
   jobStateSchema,
   landItemSchema,
   buildJobSchema,
+  continuedAttemptSchema,
   jobKindSchema,
   ladderJobSchema,
   leasedJobSchema,
@@ -170,6 +171,7 @@ export type {
   Job,
   JobPayload,
   BuildJob,
+  ContinuedAttempt,
   LadderJob,
   LandItem,
   LeasedJob,
@@ -195,6 +197,14 @@ export {
   liveDeltaSchema,
 } from "./feature-room.ts";
 export type { FeatureCommand, FeatureEvent, FeatureState, LiveDelta } from "./feature-room.ts";
+export {
+  contextCommandSchemas,
+  contextEntrySchema,
+  contextEventSchemas,
+  contextKindSchema,
+} from "./context.ts";
+export type { ContextEntry } from "./context.ts";
+export type { CheckResult, FinishNote, WorkspaceTools } from "./workspace-tools.ts";
 export { answerSchemas, notRunningReasonSchema, projectStatsSchema, taskDetailSchema } from "./answers.ts";
 export type { Answer, AnswerName, NotRunning } from "./answers.ts";
 export { nodeCommandSchema, nodeEventSchema, projectSchema } from "./node-room.ts";

@@ -20,6 +20,15 @@ export const ladderJobSchema = z.object({
   validationOutput: z.string(),
 });
 
+/** The attempt that an attempt goes on with: same session, and its files as they were left. */
+export const continuedAttemptSchema = z.object({
+  attemptId: idSchema("attempt"),
+  /** What it began with, and what it had done so far; null when nothing was captured. */
+  work: z.object({ baseCommit: z.string(), commit: z.string() }).nullable(),
+  /** What the agent is told instead of the whole prompt. */
+  prompt: z.string(),
+});
+
 /** Work for one attempt: make a workspace at the integration branch's tip, run the agent, capture. */
 export const attemptJobSchema = z.object({
   kind: z.literal("attempt"),
@@ -44,6 +53,8 @@ export const attemptJobSchema = z.object({
   askedBy: z.string(),
   /** Set when the attempt is to get a stuck change past what stands in its way. */
   ladder: ladderJobSchema.nullable(),
+  /** Set when the session goes on where an earlier attempt of it was cut off. */
+  continues: continuedAttemptSchema.nullable().default(null),
 });
 
 /** One change to land. */
@@ -156,6 +167,8 @@ export const regeneratedSchema = z.object({
   durationMs: z.int().nonnegative(),
 });
 
+/** The attempt that an attempt goes on with. */
+export type ContinuedAttempt = z.infer<typeof continuedAttemptSchema>;
 /** What an attempt of the ladder starts from. */
 export type LadderJob = z.infer<typeof ladderJobSchema>;
 /** Work for one attempt. */

@@ -30,6 +30,7 @@ export const REJECTION_ERROR_CODES = {
   "turn.not-found": "thing.not-found",
   "turn.not-active": "conflict",
   "prompt.not-found": "thing.not-found",
+  "context.not-found": "thing.not-found",
   "job.not-found": "thing.not-found",
   "job.stale-token": "conflict",
   "landing.not-found": "thing.not-found",

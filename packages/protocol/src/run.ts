@@ -28,6 +28,7 @@ export const failureCauseSchema = z.enum([
   "workspace",
   "configuration",
   "claimed-elsewhere",
+  "blocked",
 ]);
 
 /** How often and how soon one cause of failure is tried again. */

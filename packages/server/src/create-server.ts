@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { createRoomFeeds } from "./feed/room-feeds.ts";
 import type { RoomFeeds } from "./feed/room-feeds.ts";
-import { checkAccess } from "./http/check-access.ts";
+import { checkAccess, checkOrigin } from "./http/check-access.ts";
 import { toWireError } from "./http/error-response.ts";
 import { createEventStream } from "./http/event-stream.ts";
 import { createOpenApiDocument } from "./http/openapi.ts";
@@ -80,6 +80,13 @@ function createApp(ports: ServerPorts, feeds: RoomFeeds): Hono<Env> {
     ports.metrics?.observeRequest({ method: context.req.method, route, status: context.res.status, seconds });
   });
   app.get("/healthz", () => Response.json({ ok: true }));
+  app.all("/mcp", async (context) => {
+    context.set("route", "/mcp");
+    checkOrigin(context.req.raw, context.env, ports);
+    if (ports.agentTools === undefined)
+      throw new CanopyError("request.not-found", "there are no agents here");
+    return await ports.agentTools.fetch(context.req.raw);
+  });
   app.use("*", async (context, next) => {
     checkAccess(context.req.raw, context.env, ports);
     await next();

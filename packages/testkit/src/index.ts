@@ -34,5 +34,6 @@ export {
   createRealAgentDriver,
   findRealAgent,
   launchRealAgent,
+  realAgentCache,
 } from "./real-agents.ts";
 export type { RealAgentLaunch, RealAgentName, RealAgentPackage } from "./real-agents.ts";

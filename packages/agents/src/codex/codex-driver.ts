@@ -100,6 +100,7 @@ export function createCodexDriver(options: CodexDriverOptions): AgentDriver {
       command: [command, "app-server", ...(options.args ?? [])].join(" "),
       program: isFoundAnywhere(command) ? command : null,
       capabilities: CODEX_CAPABILITIES,
+      memory: [".codex"],
     }),
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
     start: (spec: AgentStartSpec) => startCodex(options, spec),

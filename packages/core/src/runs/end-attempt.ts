@@ -15,7 +15,7 @@ import { CHANGE_DEFAULTS } from "../merge-queue/change-rows.ts";
 import { settleLadderAttempt } from "../merge-queue/ladder.ts";
 import { endSession } from "../sessions/session-feature.ts";
 import { addComment, closeTask, releaseTask } from "../tasks/decide-task.ts";
-import { selectTask } from "../tasks/select-tasks.ts";
+import { selectTask, selectTasksByStatus } from "../tasks/select-tasks.ts";
 import { selectFailureCount, selectRun } from "./run-rows.ts";
 import { countInRun } from "./run-totals.ts";
 
@@ -172,6 +172,20 @@ function settle(context: Context, attempt: Attempt, result: AttemptResult): void
   }
 }
 
+/** Tasks that the session's agent had claimed along with its own. */
+function giveClaimsBack(context: Context, attempt: Attempt): void {
+  for (const task of selectTasksByStatus(context.sql, "in_progress")) {
+    if (task.claim?.holder !== attempt.sessionId) continue;
+    const released = releaseTask(context, task, "open");
+    const own = selectTask(context.sql, attempt.taskId);
+    addComment(
+      context,
+      released,
+      `claimed by ${attempt.sessionId} while it worked on #${own?.number ?? "?"}`,
+    );
+  }
+}
+
 /** Emits the end of an attempt and everything that follows: a change for the queue, a retry, or giving up. */
 export function endAttempt(context: Context, attempt: Attempt, result: AttemptResult): void {
   const ended: Attempt = {
@@ -186,6 +200,7 @@ export function endAttempt(context: Context, attempt: Attempt, result: AttemptRe
   };
   context.emit({ type: "attempt.ended", attempt: ended });
   endSession(context, ended.sessionId, ended.state);
+  giveClaimsBack(context, ended);
   countInRun(context, ended.runId, "attempts", result.usage);
   if (ended.ladder == null) settle(context, ended, result);
   else settleLadderAttempt(context, ended, result);

@@ -66,3 +66,13 @@ export function buildPrompt({ task, comments, earlier, changeReasons }: PromptIn
   }
   return `${parts.join("\n\n")}\n`;
 }
+
+/** What an agent is told whose work was cut off: it goes on in the same session, its files are as it left them. */
+export function buildContinuePrompt(prompt: string): string {
+  return [
+    "You were cut off in the middle of your work, not by your fault. Your files are as you left them, in a new copy.",
+    "Look at what you have done so far and go on from there. For reference, this is what you were asked:",
+    "",
+    prompt,
+  ].join("\n");
+}

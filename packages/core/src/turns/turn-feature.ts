@@ -11,6 +11,7 @@ import type {
 import { isLiveOnly, reject } from "@canopy/protocol";
 import type { DecideAnswer, DecideContext, RoomFeature } from "../kernel/room-definition.ts";
 import { accept } from "../kernel/room-definition.ts";
+import { selectContext } from "../context/context-feature.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn, readNumber } from "../kernel/sql.ts";
 
@@ -63,6 +64,7 @@ export function selectFeatureState(sql: Sql): FeatureState {
     sessions: all<Session>("sessions", "session_id"),
     prompts: all<Prompt>("prompts", "position"),
     turns: all<Turn>("turns", "position"),
+    context: selectContext(sql),
   };
 }
 

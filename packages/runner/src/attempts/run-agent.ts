@@ -5,11 +5,14 @@ import type { Workspace } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
 import { describeActivity } from "./describe-activity.ts";
 import { failureOfTurn } from "./failure-of.ts";
+import type { HostedSession } from "../sessions/session-host.ts";
+import { startAgentSession } from "../sessions/start-agent-session.ts";
 import { TranscriptWriter } from "./transcript-writer.ts";
 
 /** Feature in which attempts' sessions are. */
 const GENERAL_FEATURE = "ftr_general";
 const ACTIVITY_EVERY_MS = 200;
+const TOLD_NOTICE = "the agent had lost its own conversation: it was told this transcript";
 
 /** What runAgent needs. */
 export interface AgentRun {
@@ -21,6 +24,8 @@ export interface AgentRun {
   readonly environment: Readonly<Record<string, string>>;
   /** What the agent is asked. */
   readonly prompt: string;
+  /** What the agent is told and may use; null for agents that take neither. */
+  readonly hosted: HostedSession | null;
   /** Called when the agent has changed files. */
   readonly onEdit: () => void;
   readonly signal: AbortSignal;
@@ -73,15 +78,12 @@ function toOutcome(result: TurnResult): AgentOutcome {
  */
 export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
   const { job, workspace, agent, source } = run;
-  const session = await agent.driver.start({
+  const spec = {
     spawn: workspace.spawn,
     cwd: workspace.path,
     env: { ...workspace.env, ...run.environment, CANOPY_ATTEMPT_NUMBER: String(job.attemptNumber) },
     model: job.model ?? agent.model,
-    systemAppend: null,
-    mcpServers: [],
-    permissionPolicy: "allow-all",
-    resume: null,
+    permissionPolicy: "allow-all" as const,
     task: {
       taskId: job.taskId,
       title: job.title,
@@ -92,8 +94,10 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
       attemptNumber: job.attemptNumber,
     },
     signal: run.signal,
-  });
+  };
+  const { session, memory } = await startAgentSession(agent.driver, spec, run.hosted);
   const writer = await startTranscript(run, session);
+  if (memory === "told") await writer.write({ type: "notice", level: "warn", text: TOLD_NOTICE });
   const pump = pumpEvents(run, session, writer);
   const cancel = (): void => {
     session.cancel().catch(() => undefined);
