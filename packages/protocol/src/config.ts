@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { budgetConfigSchema, providerConfigSchema } from "./budget-config.ts";
 import { failureCauseSchema } from "./run.ts";
 import { durationSchema } from "./duration.ts";
+import { permissionConfigSchema } from "./permission-config.ts";
 import { queueConfigSchema } from "./queue-config.ts";
 import { sandboxConfigSchema } from "./sandbox-config.ts";
 import { labelSchema, prioritySchema, taskTypeSchema } from "./task.ts";
@@ -64,6 +66,9 @@ export const projectConfigSchema = z.strictObject({
     })
     .prefault({}),
   sandbox: sandboxConfigSchema.prefault({}),
+  permissions: permissionConfigSchema.prefault({}),
+  budgets: budgetConfigSchema.prefault({}),
+  provider: providerConfigSchema.prefault({}),
   validation: z
     .strictObject({
       enabled: z.boolean().default(false),

@@ -14,6 +14,7 @@ export const featureCommandSchema = z.discriminatedUnion("type", [
     sessionId: idSchema("session"),
     author: z.string().min(1).max(200),
     text: z.string().min(1).max(8_388_608),
+    delivery: z.enum(["queue", "interrupt"]).default("queue"),
   }),
   z.strictObject({
     type: z.literal("turn.start"),

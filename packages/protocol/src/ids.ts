@@ -7,6 +7,7 @@ export const ID_PREFIXES = {
   command: "cmd",
   comment: "cmt",
   feature: "ftr",
+  inquiry: "inq",
   job: "job",
   landing: "lnd",
   project: "prj",
@@ -33,6 +34,8 @@ export type ChangeId = Id<"change">;
 export type CommentId = Id<"comment">;
 /** Id of a feature inside a project. */
 export type FeatureId = Id<"feature">;
+/** Id of something that a session asks of people. */
+export type InquiryId = Id<"inquiry">;
 /** Id of a piece of outside work. */
 export type JobId = Id<"job">;
 /** Id of one move of the integration branch. */

@@ -9,6 +9,7 @@ export type {
   FeatureId,
   Id,
   IdKind,
+  InquiryId,
   JobId,
   LandingId,
   ProjectId,
@@ -157,6 +158,7 @@ export {
   landItemSchema,
   buildJobSchema,
   continuedAttemptSchema,
+  spentSchema,
   jobKindSchema,
   ladderJobSchema,
   leasedJobSchema,
@@ -172,6 +174,7 @@ export type {
   JobPayload,
   BuildJob,
   ContinuedAttempt,
+  Spent,
   LadderJob,
   LandItem,
   LeasedJob,
@@ -205,6 +208,12 @@ export {
 } from "./context.ts";
 export type { ContextEntry } from "./context.ts";
 export type { CheckResult, FinishNote, WorkspaceTools } from "./workspace-tools.ts";
+export { inquiryCommandSchemas, inquiryEventSchemas, inquiryKindSchema, inquirySchema } from "./inquiry.ts";
+export type { Inquiry } from "./inquiry.ts";
+export { budgetConfigSchema, budgetLimitsSchema, providerConfigSchema } from "./budget-config.ts";
+export type { BudgetConfig } from "./budget-config.ts";
+export { permissionConfigSchema } from "./permission-config.ts";
+export type { PermissionConfig } from "./permission-config.ts";
 export { answerSchemas, notRunningReasonSchema, projectStatsSchema, taskDetailSchema } from "./answers.ts";
 export type { Answer, AnswerName, NotRunning } from "./answers.ts";
 export { nodeCommandSchema, nodeEventSchema, projectSchema } from "./node-room.ts";

@@ -29,6 +29,13 @@ export const continuedAttemptSchema = z.object({
   prompt: z.string(),
 });
 
+/** What was spent on something before this attempt. Steps are tool calls and answers. */
+export const spentSchema = z.object({
+  usage: usageSchema,
+  steps: z.int().nonnegative(),
+  timeMs: z.int().nonnegative(),
+});
+
 /** Work for one attempt: make a workspace at the integration branch's tip, run the agent, capture. */
 export const attemptJobSchema = z.object({
   kind: z.literal("attempt"),
@@ -55,6 +62,17 @@ export const attemptJobSchema = z.object({
   ladder: ladderJobSchema.nullable(),
   /** Set when the session goes on where an earlier attempt of it was cut off. */
   continues: continuedAttemptSchema.nullable().default(null),
+  /** What finished attempts have spent; `grants` is how often a person let this task go on beyond its budget. */
+  spent: z
+    .object({
+      session: spentSchema,
+      task: spentSchema,
+      run: spentSchema,
+      day: spentSchema,
+      grants: z.int().nonnegative(),
+    })
+    .nullable()
+    .default(null),
 });
 
 /** One change to land. */
@@ -157,6 +175,10 @@ export const attemptResultSchema = z.object({
   failure: failureSchema.nullable(),
   summary: z.string().max(20_000),
   usage: usageSchema,
+  /** Set when the work waits for a person's answer; the outcome is then `interrupted`. */
+  parkedFor: idSchema("inquiry").nullable().default(null),
+  /** Tool calls and answers. */
+  steps: z.int().nonnegative().default(0),
 });
 
 /** What came of generating files anew: a commit on the tip whose tree holds the merge and the new files. */
@@ -167,6 +189,8 @@ export const regeneratedSchema = z.object({
   durationMs: z.int().nonnegative(),
 });
 
+/** What was spent on something. */
+export type Spent = z.infer<typeof spentSchema>;
 /** The attempt that an attempt goes on with. */
 export type ContinuedAttempt = z.infer<typeof continuedAttemptSchema>;
 /** What an attempt of the ladder starts from. */

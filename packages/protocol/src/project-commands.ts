@@ -2,6 +2,7 @@ import { z } from "zod";
 import { conflictFileSchema } from "./change.ts";
 import { attemptResultSchema, jobKindSchema, regeneratedSchema } from "./job.ts";
 import { buildOutcomeSchema, queuePolicySchema } from "./queue.ts";
+import { inquiryCommandSchemas } from "./inquiry.ts";
 import { idSchema } from "./ids.ts";
 import { captureSchema, runOptionsSchema } from "./run.ts";
 import { validationSchema } from "./validation.ts";
@@ -183,6 +184,7 @@ export const projectCommandSchema = z.discriminatedUnion("type", [
   ...taskCommandSchemas,
   ...runCommandSchemas,
   ...runnerCommandSchemas,
+  ...inquiryCommandSchemas,
   z.strictObject({ type: z.literal("timer.fire"), key: z.string() }),
 ]);
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { changeSchema, landingSchema } from "./change.ts";
+import { inquiryEventSchemas, inquirySchema } from "./inquiry.ts";
 import { idSchema } from "./ids.ts";
 import { jobSchema } from "./job.ts";
 import { attemptSchema, failureCauseSchema, runSchema } from "./run.ts";
@@ -29,6 +30,7 @@ const landing = { landing: landingSchema };
 
 /** Every durable event of the project room. All carry full values. */
 export const projectEventSchema = z.discriminatedUnion("type", [
+  ...inquiryEventSchemas,
   z.object({ type: z.literal("task.created"), ...task }),
   z.object({ type: z.literal("task.updated"), ...task }),
   z.object({ type: z.literal("task.claimed"), ...task }),
@@ -98,6 +100,8 @@ export const projectStateSchema = z.object({
   changes: z.array(changeSchema),
   sessions: z.array(sessionSchema),
   overlaps: z.array(overlapSchema),
+  /** Those that wait for an answer. */
+  inquiries: z.array(inquirySchema),
 });
 
 /** All that a client of the project room sees. */

@@ -31,6 +31,8 @@ export const REJECTION_ERROR_CODES = {
   "turn.not-active": "conflict",
   "prompt.not-found": "thing.not-found",
   "context.not-found": "thing.not-found",
+  "inquiry.not-found": "thing.not-found",
+  "inquiry.not-open": "conflict",
   "job.not-found": "thing.not-found",
   "job.stale-token": "conflict",
   "landing.not-found": "thing.not-found",

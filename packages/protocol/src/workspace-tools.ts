@@ -1,3 +1,5 @@
+import type { InquiryId } from "./ids.ts";
+
 /** How one step of a session's checks went. `output` keeps head and tail. */
 export interface CheckResult {
   readonly name: string;
@@ -20,4 +22,6 @@ export interface WorkspaceTools {
   /** The work goes to the queue when the turn ends, with this as the text of its commit. */
   submit(message: string): void;
   finish(note: FinishNote): void;
+  /** The work is laid aside when the turn ends, until this is answered. */
+  park(inquiryId: InquiryId): void;
 }

@@ -4,6 +4,8 @@ import { CHECKPOINT_REF_PREFIX, listRefs, updateRefs } from "@canopy/git";
 import type { WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "./job-source.ts";
 import type { AgentHomes } from "./sessions/agent-homes.ts";
+import { ProviderGate } from "./sessions/provider-gate.ts";
+import { SpendingBook } from "./sessions/spending-book.ts";
 import type { SessionHost } from "./sessions/session-host.ts";
 import type { ClaimOutcome } from "./task-sources/task-source.ts";
 import { BaseKeeper } from "./attempts/base-keeper.ts";
@@ -79,6 +81,7 @@ class JobRunner implements Runner {
   readonly #options: RunnerOptions;
   readonly #bases: BaseKeeper;
   readonly #radar: ConflictRadar;
+  readonly #limits = { book: new SpendingBook(), gate: new ProviderGate() };
   readonly #active = new Map<
     string,
     { readonly controller: AbortController; readonly done: Promise<void> }
@@ -174,7 +177,7 @@ class JobRunner implements Runner {
     if (config === null) return;
     if (payload.kind === "attempt") {
       await runAttempt(
-        { ...options, bases: this.#bases, radar: this.#radar, config, person },
+        { ...options, bases: this.#bases, radar: this.#radar, limits: this.#limits, config, person },
         lease,
         payload,
         signal,
@@ -213,6 +216,8 @@ class JobRunner implements Runner {
           failure,
           summary: "",
           usage,
+          parkedFor: null,
+          steps: 0,
         };
         await source.submit(
           { type: "attempt.finish", ...lease, result },

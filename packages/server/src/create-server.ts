@@ -11,6 +11,7 @@ import { createEventStream } from "./http/event-stream.ts";
 import { createOpenApiDocument } from "./http/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { readNumberQuery } from "./http/route.ts";
+import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
@@ -24,7 +25,13 @@ export const MAX_BODY_BYTES = 33_554_432;
 const MAX_KEY_CHARS = 180;
 
 /** Every REST endpoint, more specific paths first. */
-export const ROUTES: readonly Route[] = [...NODE_ROUTES, ...TASK_ROUTES, ...RUN_ROUTES, ...QUEUE_ROUTES];
+export const ROUTES: readonly Route[] = [
+  ...NODE_ROUTES,
+  ...TASK_ROUTES,
+  ...RUN_ROUTES,
+  ...QUEUE_ROUTES,
+  ...INQUIRY_ROUTES,
+];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */
 export interface Server {

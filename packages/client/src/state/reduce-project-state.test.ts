@@ -15,6 +15,7 @@ const EMPTY: ProjectState = {
   changes: [],
   sessions: [],
   overlaps: [],
+  inquiries: [],
 };
 
 test.each([1, 2, 3, 4, 5, 6, 7, 8])(

@@ -1,4 +1,5 @@
 import type { Attempt, Change, Comment, Dependency, Json, ProjectState, Task } from "@canopy/protocol";
+import { selectOpenInquiries } from "../inquiries/inquiry-feature.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
 import { selectChanges, selectChangesOfTask } from "../merge-queue/change-rows.ts";
@@ -28,6 +29,7 @@ export function selectProjectState(sql: Sql): ProjectState {
     changes: selectChanges(sql),
     sessions: selectSessions(sql),
     overlaps: selectOverlaps(sql),
+    inquiries: selectOpenInquiries(sql),
   };
 }
 

@@ -27,9 +27,11 @@ import { describeConflict } from "../merge-queue/settle-conflict.ts";
 import { selectStack } from "../merge-queue/stack-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { setSessionState } from "../sessions/session-feature.ts";
-import { buildContinuePrompt, buildPrompt } from "../tasks/build-prompt.ts";
+import { selectInquiry } from "../inquiries/inquiry-feature.ts";
+import { buildAnswerPrompt, buildContinuePrompt, buildPrompt } from "../tasks/build-prompt.ts";
 import { selectComments, selectTask } from "../tasks/select-tasks.ts";
 import { endAttempt } from "./end-attempt.ts";
+import { selectSpent } from "./select-spent.ts";
 import { isFinal, selectAttempt, selectAttemptsOfTask, selectRun } from "./run-rows.ts";
 
 type Context = DecideContext<ProjectEvent>;
@@ -50,6 +52,7 @@ function selectChangeReasons(sql: Sql, taskId: string): ReadonlyMap<string, stri
 
 /** What an attempt goes on with: the one before it in the same session. */
 function buildContinued(
+  context: Context,
   attempt: Attempt,
   earlier: readonly Attempt[],
   prompt: string,
@@ -57,10 +60,11 @@ function buildContinued(
   const before = earlier.findLast((other) => other.sessionId === attempt.sessionId);
   if (before === undefined) return null;
   const { attemptId, capture, baseCommit } = before;
+  const inquiry = before.parkedFor == null ? undefined : selectInquiry(context.sql, before.parkedFor);
   return {
     attemptId,
     work: capture === null || baseCommit === null ? null : { baseCommit, commit: capture.commit },
-    prompt: buildContinuePrompt(prompt),
+    prompt: inquiry?.state === "answered" ? buildAnswerPrompt(inquiry) : buildContinuePrompt(prompt),
   };
 }
 
@@ -99,7 +103,8 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     checkout: run.options.checkout ?? null,
     askedBy: run.startedBy,
     ladder: attempt.ladder == null ? null : buildLadderJob(context.sql, attempt.ladder),
-    continues: attempt.ladder == null ? buildContinued(attempt, earlier, prompt) : null,
+    continues: attempt.ladder == null ? buildContinued(context, attempt, earlier, prompt) : null,
+    spent: selectSpent(context.sql, { attempt, run, earlier, nowMs: context.nowMs }),
   };
 }
 
@@ -144,6 +149,8 @@ function loseJob(context: Context, job: Job): void {
     failure: null,
     summary: "the program that ran it ended; what it had done is kept",
     usage: attempt.usage,
+    parkedFor: null,
+    steps: 0,
   });
 }
 

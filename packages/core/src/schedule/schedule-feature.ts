@@ -82,7 +82,9 @@ export function selectActiveTasks(sql: Sql, attempts: readonly Attempt[]): Task[
 function startAttempt(context: Context, run: Run, task: Task): void {
   const agent = task.agent ?? run.options.agent;
   const cutOff = selectCutOffAttempt(context.sql, task.taskId);
-  const goesOn = cutOff !== null && cutOff.runId === run.runId && cutOff.agent === agent;
+  // A person's answer is for the session that asked, whichever run is at work by then.
+  const isOurs = cutOff !== null && (cutOff.runId === run.runId || cutOff.parkedFor != null);
+  const goesOn = isOurs && cutOff.agent === agent;
   const attempt = queueAttempt(context, {
     run,
     task,

@@ -49,6 +49,15 @@ export function selectTranscript(
     .map((row) => parseColumn<TranscriptEntry>(row, "value"));
 }
 
+/** The prompt of a session that is next in line, or undefined. */
+export function selectQueuedPrompt(sql: Sql, sessionId: string): Prompt | undefined {
+  const [row] = sql.exec(
+    "SELECT value FROM prompts WHERE session_id = ? AND state = 'queued' ORDER BY position LIMIT 1",
+    sessionId,
+  );
+  return row === undefined ? undefined : parseColumn<Prompt>(row, "value");
+}
+
 /** Prompts of a session, oldest first. */
 export function selectPrompts(sql: Sql, sessionId: string): Prompt[] {
   return sql
@@ -102,6 +111,7 @@ function decideSubmitPrompt(context: Context, command: Command<"prompt.submit">)
     sessionId: command.sessionId,
     author: command.author,
     text: command.text,
+    delivery: command.delivery,
     state: "queued",
     atMs: context.nowMs,
   };

@@ -11,6 +11,8 @@ import type { RunnerLog } from "../runner-log.ts";
 import type { AgentHomes } from "../sessions/agent-homes.ts";
 import { openAttemptSession } from "../sessions/open-attempt-session.ts";
 import type { SessionHost } from "../sessions/session-host.ts";
+import type { ProviderGate } from "../sessions/provider-gate.ts";
+import type { SpendingBook } from "../sessions/spending-book.ts";
 import type { SessionWork } from "../sessions/session-work.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import type { ConflictRadar } from "./conflict-radar.ts";
@@ -44,6 +46,8 @@ export interface AttemptContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** What agents are told, their past, and the tools of the rooms; absent: none of it. */
   readonly sessions?: SessionHost | undefined;
+  /** What all attempts of this runner share. */
+  readonly limits: { readonly book: SpendingBook; readonly gate: ProviderGate };
   /** What agents remember between attempts of a session; absent: nothing. */
   readonly homes?: AgentHomes | undefined;
   /** Claims the task where it comes from, just before the work begins. Absent: tasks are the room's own. */
@@ -176,6 +180,8 @@ async function work(
       job,
       prompt,
       hosted,
+      meter: context.limits.book.open(job, config.budgets, context.now()),
+      gate: context.limits.gate,
       environment,
       onEdit,
       signal,
@@ -241,15 +247,24 @@ async function carryOut(
   };
 }
 
-function readOutcome({ said, outcome }: Work): Pick<AttemptResult, "summary" | "usage"> {
-  const summary = said?.note?.summary ?? outcome?.summary ?? "";
-  return { summary, usage: outcome?.usage ?? ZERO_USAGE };
+function readOutcome({
+  said,
+  outcome,
+}: Work): Pick<AttemptResult, "summary" | "usage" | "steps" | "parkedFor"> {
+  return {
+    summary: said?.note?.summary ?? outcome?.summary ?? "",
+    usage: outcome?.usage ?? ZERO_USAGE,
+    steps: outcome?.steps ?? 0,
+    parkedFor: outcome?.parkedFor ?? said?.parkedFor ?? null,
+  };
 }
 
 /** Work that could not be captured must not count as done; its workspace stays for a person to look into. */
 function judgeWork(done: Work, captureFailure: Failure | null, hasChanges: boolean): Ending {
   const failure = done.failure ?? captureFailure;
   if (failure !== null || done.outcome === null) return { outcome: "failed", failure };
+  if ((done.outcome.parkedFor ?? done.said?.parkedFor ?? null) !== null)
+    return { outcome: "interrupted", failure: null };
   const note = done.said?.note;
   if (note?.outcome === "blocked" && done.outcome.failure === null)
     return { outcome: "failed", failure: blockedFailure(note.summary) };

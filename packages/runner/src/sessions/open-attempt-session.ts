@@ -4,6 +4,7 @@ import type { AttemptJob, ProjectConfig } from "@canopy/protocol";
 import type { ResolvedAgent } from "@canopy/agents";
 import type { Workspace } from "@canopy/workspace";
 import type { AgentHomes } from "./agent-homes.ts";
+import { permissionsOf } from "./person-desk.ts";
 import type { HostedSession, SessionHost } from "./session-host.ts";
 import type { SessionWork } from "./session-work.ts";
 import { createSessionWork } from "./session-work.ts";
@@ -41,7 +42,8 @@ export async function openAttemptSession(options: AttemptSessionOptions): Promis
   }
   const socketFolder = join(workspace.homeDirectory, ".canopy");
   await mkdir(socketFolder, { recursive: true, mode: 0o700 });
-  const hosted = await host.open({ job, socketFolder, workspace: work.tools });
-  if (hosted.past !== null) await homes?.restore(job.sessionId, workspace.homeDirectory);
+  const permissions = permissionsOf(config.permissions, job);
+  const hosted = await host.open({ job, socketFolder, workspace: work.tools, permissions });
+  if (hosted.readPast() !== null) await homes?.restore(job.sessionId, workspace.homeDirectory);
   return { hosted, work, [Symbol.asyncDispose]: () => hosted[Symbol.asyncDispose]() };
 }

@@ -1,4 +1,4 @@
-import type { FinishNote, ProjectConfig, WorkspaceTools } from "@canopy/protocol";
+import type { FinishNote, InquiryId, ProjectConfig, WorkspaceTools } from "@canopy/protocol";
 import type { Workspace } from "@canopy/workspace";
 import { runChecks } from "./run-checks.ts";
 
@@ -8,6 +8,8 @@ export interface SessionWork {
   /** The text of its commit, when it gave one. */
   readonly message: string | null;
   readonly note: FinishNote | null;
+  /** The question of its that nobody had answered yet. */
+  readonly parkedFor: InquiryId | null;
 }
 
 /** The part of an agent's tools that is carried out where its files are. Checks run one after another. */
@@ -18,6 +20,7 @@ export function createSessionWork(
 ): SessionWork {
   let message: string | null = null;
   let note: FinishNote | null = null;
+  let parkedFor: InquiryId | null = null;
   let last: Promise<unknown> = Promise.resolve();
   return {
     get message() {
@@ -25,6 +28,9 @@ export function createSessionWork(
     },
     get note() {
       return note;
+    },
+    get parkedFor() {
+      return parkedFor;
     },
     tools: {
       runChecks: (names) => {
@@ -36,6 +42,9 @@ export function createSessionWork(
       },
       submit: (text) => {
         message = text;
+      },
+      park: (inquiryId) => {
+        parkedFor ??= inquiryId;
       },
       finish: (said) => {
         note = said;

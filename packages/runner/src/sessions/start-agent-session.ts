@@ -28,7 +28,7 @@ export async function startAgentSession(
     mcpServers: hosted?.mcpServers ?? [],
     resume: null,
   };
-  const past = hosted?.past ?? null;
+  const past = hosted?.readPast() ?? null;
   if (past === null) return { session: await driver.start(full), memory: "new" };
   const { nativeSessionId, transcript } = past;
   if (nativeSessionId === null) {

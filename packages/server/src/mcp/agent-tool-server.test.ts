@@ -54,12 +54,14 @@ function openFixture(): Fixture {
       projectId: project.projectId,
       sessionId: brandId("session", "ses_me"),
       taskId: null,
+      permissions: { questions: "ask", question_wait: 50 },
       workspace: {
         runChecks: (names) => {
           notes.push(["checks", ...names]);
           return Promise.resolve(fixture.checks);
         },
         submit: (message) => void notes.push(["submit", message]),
+        park: (inquiryId) => void notes.push(["park", inquiryId]),
         finish: (note: FinishNote) => void notes.push(["finish", note]),
       },
     }),
@@ -134,6 +136,7 @@ test("initialize tells what it is for, and every tool has a schema and says that
     "run_checks",
     "submit_to_queue",
     "finish",
+    "ask_person",
     "queue_status",
   ]);
   expect(tools.filter((tool) => !tool.description.startsWith("Canopy: "))).toEqual([]);

@@ -1,4 +1,12 @@
-import type { Actor, Json, ProjectId, SessionId, TaskId, WorkspaceTools } from "@canopy/protocol";
+import type {
+  Actor,
+  Json,
+  PermissionConfig,
+  ProjectId,
+  SessionId,
+  TaskId,
+  WorkspaceTools,
+} from "@canopy/protocol";
 import type { RoomHandle, RoomHost } from "@canopy/core";
 import { GENERAL_FEATURE_ID, featureRoomAddress, projectRoomAddress } from "@canopy/core";
 import { CanopyError } from "@canopy/protocol";
@@ -11,6 +19,7 @@ export interface ToolGrant {
   readonly sessionId: SessionId;
   readonly taskId: TaskId | null;
   readonly workspace: WorkspaceTools;
+  readonly permissions: Pick<PermissionConfig, "questions" | "question_wait">;
 }
 
 /** One call of a tool. `key` is new for every call. */

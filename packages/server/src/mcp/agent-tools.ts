@@ -1,6 +1,7 @@
 import type { AgentTool } from "./agent-tool.ts";
 import { CONTEXT_TOOLS } from "./context-tools.ts";
 import { QUEUE_TOOLS } from "./queue-tools.ts";
+import { PERSON_TOOLS } from "./person-tools.ts";
 import { SIBLING_TOOLS } from "./sibling-tools.ts";
 import { TASK_TOOLS } from "./task-tools.ts";
 import { WORK_TOOLS } from "./work-tools.ts";
@@ -11,5 +12,6 @@ export const AGENT_TOOLS: readonly AgentTool[] = [
   ...SIBLING_TOOLS,
   ...TASK_TOOLS,
   ...WORK_TOOLS,
+  ...PERSON_TOOLS,
   ...QUEUE_TOOLS,
 ];
