@@ -28,6 +28,8 @@ const MODULES: readonly CommandModule[] = [
   { names: ["deliver"], load: async () => (await import("./commands/deliver.ts")).registerDeliver },
   { names: ["sandbox"], load: async () => (await import("./commands/sandbox.ts")).registerSandbox },
   { names: ["agent"], load: async () => (await import("./commands/agent.ts")).registerAgent },
+  { names: ["inbox", "answer"], load: async () => (await import("./commands/inbox.ts")).registerInbox },
+  { names: ["mcp"], load: async () => (await import("./commands/mcp.ts")).registerMcp },
   { names: ["session"], load: async () => (await import("./commands/session.ts")).registerSession },
   {
     names: ["scripted-model"],
@@ -45,7 +47,6 @@ const MODULES: readonly CommandModule[] = [
       "send",
       "ack",
       "yield",
-      "inbox",
       "wait",
       "explain",
     ],

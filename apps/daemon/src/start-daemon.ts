@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { dirname, join } from "node:path";
@@ -7,6 +7,8 @@ import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
 import { createServer } from "@canopy/server";
 import type { Server, ServerPorts } from "@canopy/server";
+import { createAgentToolServer } from "@canopy/server/mcp";
+import type { AgentToolServer } from "@canopy/server/mcp";
 import { createMetrics } from "@canopy/server/metrics";
 import { Coordination } from "./coordination/coordination.ts";
 import { installHookClient } from "./coordination/install-hook-client.ts";
@@ -15,6 +17,7 @@ import type { DaemonPaths } from "./home/daemon-paths.ts";
 import { readOrCreateToken, writePrivateFile } from "./home/private-file.ts";
 import { openLog } from "./open-log.ts";
 import { ProjectHub } from "./projects/project-hub.ts";
+import type { HubOptions } from "./projects/project-hub.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
@@ -54,17 +57,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         log.error({ address, error }, "a room broke an invariant and has stopped"),
     }),
   );
-  const hub = stack.use(
-    new ProjectHub({
-      host,
-      cacheDir: paths.cacheDir,
-      privateDirectories: [...new Set([paths.stateDir, dirname(paths.socketPath)])],
-      onRefusal: createRefusalNoter(paths.stateDir, log),
-      hostId: `${hostname()}:${paths.stateDir}`,
-      environment: options.environment,
-      log,
-    }),
-  );
+  const tools = createTools(host, log);
+  const hub = stack.use(createHub(options, { host, tools, log }));
   const coordination = stack.use(new Coordination({ hub, log, mirrorDir: join(paths.stateDir, "projects") }));
   installHookClient(paths.hookClientDir);
   let stopping: Promise<void> | null = null;
@@ -80,7 +74,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
   );
   const { metrics, useServer } = createDaemonMetrics(host, hub);
-  const server = useServer(createServer({ ...ports, metrics }));
+  const server = useServer(createServer({ ...ports, metrics, agentTools: tools }));
   const listening = stack.use(await listen({ server, port: options.port, socketPath: paths.socketPath }));
   boundPort = listening.port;
   stack.use(await listenForHooks(paths.hookSocketPath, (request) => coordination.handleHook(request)));
@@ -102,6 +96,31 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   log.info({ port: boundPort, version: CANOPY_VERSION, stateDir: paths.stateDir }, "started");
   hub.resume().catch((error: unknown) => log.error({ error }, "resuming unfinished work failed"));
   return { port: boundPort, stop, stopped: stopped.promise };
+}
+
+function createHub(
+  { paths, environment }: DaemonOptions,
+  parts: Pick<HubOptions, "host" | "tools" | "log">,
+): ProjectHub {
+  return new ProjectHub({
+    ...parts,
+    cacheDir: paths.cacheDir,
+    privateDirectories: [...new Set([paths.stateDir, dirname(paths.socketPath)])],
+    onRefusal: createRefusalNoter(paths.stateDir, parts.log),
+    hostId: `${hostname()}:${paths.stateDir}`,
+    environment,
+  });
+}
+
+/** The agents' tools. A token is 256 random bits. */
+function createTools(host: NodeRoomHost, log: ServerPorts["log"]): AgentToolServer {
+  return createAgentToolServer({
+    host,
+    log,
+    newToken: () => randomBytes(32).toString("base64url"),
+    newKey: () => randomUUID(),
+    now: () => Date.now(),
+  });
 }
 
 /** Metrics of everything that happens in the rooms. The server is made with them, so its own counts come late. */

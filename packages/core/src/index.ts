@@ -41,8 +41,15 @@ export {
   selectFeatureSession,
   selectFeatureState,
   selectPrompts,
+  selectQueuedPrompt,
   selectTranscript,
 } from "./turns/turn-feature.ts";
+export { buildSystemText } from "./context/build-system-text.ts";
+export { selectPast } from "./turns/select-past.ts";
+export type { PastLine } from "./turns/select-past.ts";
+export { selectInquiries, selectInquiry, selectOpenInquiries } from "./inquiries/inquiry-feature.ts";
+export { describeAnswer } from "./tasks/build-prompt.ts";
+export { selectContext } from "./context/context-feature.ts";
 export { GENERAL_FEATURE_ID, selectSession, selectSessions } from "./sessions/session-feature.ts";
 export { resolveTask } from "./tasks/resolve-task.ts";
 export type { ResolvedTask } from "./tasks/resolve-task.ts";

@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { createRoomFeeds } from "./feed/room-feeds.ts";
 import type { RoomFeeds } from "./feed/room-feeds.ts";
-import { checkAccess } from "./http/check-access.ts";
+import { checkAccess, checkOrigin } from "./http/check-access.ts";
 import { toWireError } from "./http/error-response.ts";
 import { createEventStream } from "./http/event-stream.ts";
 import { createOpenApiDocument } from "./http/openapi.ts";
@@ -13,6 +13,7 @@ import type { Route } from "./http/route.ts";
 import { readNumberQuery } from "./http/route.ts";
 import { COORDINATION_ROUTES } from "./routes/coordination-routes.ts";
 import { answerHook } from "./routes/hook-route.ts";
+import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
@@ -32,6 +33,7 @@ export const ROUTES: readonly Route[] = [
   ...RUN_ROUTES,
   ...QUEUE_ROUTES,
   ...COORDINATION_ROUTES,
+  ...INQUIRY_ROUTES,
 ];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */
@@ -88,6 +90,13 @@ function createApp(ports: ServerPorts, feeds: RoomFeeds): Hono<Env> {
     ports.metrics?.observeRequest({ method: context.req.method, route, status: context.res.status, seconds });
   });
   app.get("/healthz", () => Response.json({ ok: true }));
+  app.all("/mcp", async (context) => {
+    context.set("route", "/mcp");
+    checkOrigin(context.req.raw, context.env, ports);
+    if (ports.agentTools === undefined)
+      throw new CanopyError("request.not-found", "there are no agents here");
+    return await ports.agentTools.fetch(context.req.raw);
+  });
   app.use("*", async (context, next) => {
     checkAccess(context.req.raw, context.env, ports);
     await next();

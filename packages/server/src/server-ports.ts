@@ -89,6 +89,8 @@ export interface ServerPorts {
   /** Who asks when a request names nobody. */
   readonly defaultActor: Actor;
   readonly log: ServerLog;
+  /** Answers `/mcp`, by tokens of its own. Without it there is none. */
+  readonly agentTools?: { fetch(request: Request): Promise<Response> };
   /** Without it there is no `/metrics`. */
   readonly metrics?: ServerMetrics;
   newKey(): string;

@@ -4,7 +4,7 @@ import { act } from "../connection/coordination-api.ts";
 import type { Common, Setter } from "../coordination/coordinate-command.ts";
 import { addCommand, parse, show } from "../coordination/coordinate-command.ts";
 import { registerClaims } from "../coordination/register-claims.ts";
-import { registerMail, showMail } from "../coordination/register-mail.ts";
+import { registerMail } from "../coordination/register-mail.ts";
 import type { WaitOptions } from "../coordination/start-wait.ts";
 import { startWait } from "../coordination/start-wait.ts";
 import { formatAge, formatTable, sanitizeLine } from "../output/format.ts";
@@ -114,9 +114,5 @@ export const registerCoordinate: RegisterCommands = (program, setExit) => {
   );
   registerClaims(program, setExit);
   registerMail(program);
-  addCommand(program, "inbox", "read the messages to this session", "canopy inbox --all")
-    .option("--all", "those that were acknowledged too")
-    .option("--limit <count>", "how many at most", parseWhole(1, 200), 20)
-    .action(showMail);
   registerWaits(program, setExit);
 };

@@ -108,10 +108,14 @@ export function registerMail(program: Command): void {
     );
 }
 
+/** What mail is shown, and whose. */
+export interface MailOptions extends Common {
+  readonly all?: boolean;
+  readonly limit?: number;
+}
+
 /** Mail of the session that runs the command. */
-export async function showMail(
-  options: Common & { readonly all?: boolean; readonly limit?: number },
-): Promise<void> {
+export async function showMail(options: MailOptions): Promise<void> {
   const answer = await act({ type: "inbox", all: options.all === true, limit: options.limit ?? 20 }, options);
   show(answer, options, () => formatMessages(parse(answer["messages"])));
 }
