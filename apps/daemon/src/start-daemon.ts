@@ -57,7 +57,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         log.error({ address, error }, "a room broke an invariant and has stopped"),
     }),
   );
-  const tools = createTools(host, log);
+  const tools = createTools(host, log, () => coordination);
   const hub = stack.use(createHub(options, { host, tools, log }));
   const coordination = stack.use(new Coordination({ hub, log, mirrorDir: join(paths.stateDir, "projects") }));
   installHookClient(paths.hookClientDir);
@@ -113,13 +113,18 @@ function createHub(
 }
 
 /** The agents' tools. A token is 256 random bits. */
-function createTools(host: NodeRoomHost, log: ServerPorts["log"]): AgentToolServer {
+function createTools(
+  host: NodeRoomHost,
+  log: ServerPorts["log"],
+  coordination: () => Coordination,
+): AgentToolServer {
   return createAgentToolServer({
     host,
     log,
     newToken: () => randomBytes(32).toString("base64url"),
     newKey: () => randomUUID(),
     now: () => Date.now(),
+    coordinate: async (grant, action) => await coordination().actFor(grant, action, `tool:${randomUUID()}`),
   });
 }
 

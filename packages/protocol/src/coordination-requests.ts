@@ -94,6 +94,8 @@ export const coordinationActionSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("cancel-wait"), waitId: z.string().min(1) }),
   /** What I am doing, in a line. */
   z.strictObject({ type: z.literal("note"), text }),
+  /** What is new, as text for an agent; told once. */
+  z.strictObject({ type: z.literal("digest"), maxChars: z.int().min(200).max(10_000).optional() }),
   z.strictObject({ type: z.literal("rename"), handle: z.string().min(1) }),
   z.strictObject({ type: z.literal("end"), reason: text.default("ended by hand") }),
   /** What happened lately, and why edits were refused. */

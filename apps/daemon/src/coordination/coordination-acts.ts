@@ -56,7 +56,7 @@ function namesToTargets(
       hint: "claim in one work tree at a time",
     });
   const [worktree = place.worktree.root] = trees;
-  return { targets: named.map(({ target }) => target), worktree };
+  return { targets: named.map(({ target }) => target), worktree: place.groundOf(worktree) };
 }
 
 /** Claims by id, end of an id, or what they are on; of one session, or of all. */
@@ -304,6 +304,16 @@ const ACTS: Acts = {
       { type: "presence.status", sessionId: requireSession(me).sessionId, text: action.text },
       actor,
     ),
+  digest: ({ place, action, me, actor }) =>
+    place.submit(
+      {
+        type: "digest.take",
+        sessionId: requireSession(me).sessionId,
+        where: "tool",
+        maxChars: action.maxChars ?? place.config.digest_chars,
+      },
+      actor,
+    ),
   rename: ({ place, action, me, actor }) =>
     place.submit(
       {
@@ -340,6 +350,18 @@ export interface ActAsked {
   readonly key: string;
   /** Ends a blocking wait when whoever asked has gone. */
   readonly signal: AbortSignal;
+}
+
+/** Carries out one act of a session that Canopy runs, in its own workspace. */
+export async function carryOutManaged(
+  place: CoordinatedPlace,
+  session: PresentSession,
+  action: CoordinationAction,
+  asked: ActAsked,
+): Promise<Json> {
+  const act = { ...asked, place, action, cwd: place.worktree.root, me: session };
+  const carry = ACTS[action.type] as (act: object) => Json | Promise<Json>;
+  return await carry(act);
 }
 
 /** Carries out one act of an agent or a person. Throws what the room refuses, and `usage.invalid`, `thing.*`. */

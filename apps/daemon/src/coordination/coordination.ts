@@ -1,11 +1,19 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { CoordinationRequest, Json, LeafCondition } from "@canopy/protocol";
-import { selectPendingWaits } from "@canopy/core";
+import type {
+  CoordinationRequest,
+  CoordinationRequestInput,
+  Json,
+  LeafCondition,
+  SessionId,
+} from "@canopy/protocol";
+import { CanopyError, coordinationActionSchema } from "@canopy/protocol";
+import type { PresentSession } from "@canopy/core";
+import { selectPendingWaits, selectPresent, selectSession } from "@canopy/core";
 import type { RunnerLog } from "@canopy/runner";
 import type { ProjectHub } from "../projects/project-hub.ts";
 import type { ActAsked } from "./coordination-acts.ts";
-import { carryOut } from "./coordination-acts.ts";
+import { carryOut, carryOutManaged } from "./coordination-acts.ts";
 import type { CoordinatedPlace } from "./coordinated-project.ts";
 import { PlaceFinder } from "./coordinated-project.ts";
 import type { HookAnswer, HookRequest } from "./hook-service.ts";
@@ -62,6 +70,24 @@ export class Coordination implements AsyncDisposable {
     return result;
   }
 
+  /** Carries out one act of a session that Canopy runs; it takes part from its first one on. */
+  async actFor(
+    grant: { readonly projectId: string; readonly sessionId: SessionId },
+    action: CoordinationRequestInput["action"],
+    key: string,
+  ): Promise<Json> {
+    const { projectId, sessionId } = grant;
+    const place = await this.#places.findWorkspace(projectId, sessionId);
+    const parsed = coordinationActionSchema.parse(action);
+    const session = place.read((sql) => selectPresent(sql, sessionId)) ?? joinManaged(place, sessionId);
+    const actor = { kind: "agent", id: sessionId } as const;
+    return await carryOutManaged(place, session, parsed, {
+      actor,
+      key,
+      signal: new AbortController().signal,
+    });
+  }
+
   /** Looks at all processes now. */
   async probe(): Promise<void> {
     for (const place of this.#known.values())
@@ -106,6 +132,24 @@ export class Coordination implements AsyncDisposable {
     timer.unref();
     this.#timers.push(timer);
   }
+}
+
+function joinManaged(place: CoordinatedPlace, sessionId: SessionId): PresentSession {
+  const known = place.read((sql) => selectSession(sql, sessionId));
+  if (known === undefined) throw new CanopyError("thing.not-found", `no session ${sessionId}`);
+  place.submit({
+    type: "presence.join",
+    sessionId,
+    agent: known.agent,
+    nativeSessionId: sessionId,
+    origin: "managed",
+    source: "startup",
+    worktree: place.workspace ?? place.worktree.root,
+    branch: null,
+  });
+  const session = place.read((sql) => selectPresent(sql, sessionId));
+  if (session === undefined) throw new CanopyError("internal", `${sessionId} did not join`);
+  return session;
 }
 
 function listBranchWaits(place: CoordinatedPlace): Extract<LeafCondition, { type: "branch-merged" }>[] {

@@ -43,6 +43,7 @@ function openFixture(): Fixture {
     newToken: next,
     newKey: next,
     now: () => host.nowMs,
+    coordinate: () => Promise.resolve({ text: "" }),
   });
   const fixture: Fixture = {
     host,
