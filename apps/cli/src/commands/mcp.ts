@@ -11,6 +11,7 @@ async function serveAttached(): Promise<void> {
   // An agent that neither its environment nor its hooks tell of comes as a session of this server's own.
   const identity = session === null ? { as: `mcp-${process.pid}` } : {};
   await serveAttachedTools(async (action) => await act(action, identity, BLOCK_MS));
+  if (session === null) await act({ type: "end", reason: "its agent has closed the tools" }, identity);
 }
 
 /** `canopy mcp`. */
