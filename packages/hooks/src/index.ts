@@ -26,3 +26,6 @@ export {
   planGitUninstall,
 } from "./setup/git-setup.ts";
 export type { GitHookStep } from "./setup/git-setup.ts";
+export { findAgent } from "./setup/find-agent.ts";
+export type { FoundAgent } from "./setup/find-agent.ts";
+export { ensureHookToken, hookTokenPath, readHookToken, removeHookToken } from "./setup/hook-token.ts";

@@ -52,6 +52,7 @@ test("every command prints what docs/cli-json.md says", async () => {
   await expectShape("Logs", ["logs"]);
   await expectShape("Init", ["init"]);
   await expectShape("Doctor", ["doctor"]);
+  await expectShape("Setup", ["setup", "claude", "--dry-run"]);
   const { id } = await expectShape("Task", [
     "task",
     "add",
