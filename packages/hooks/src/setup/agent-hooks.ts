@@ -54,7 +54,7 @@ const GEMINI: readonly HookedEvent[] = [
   { name: "BeforeAgent" },
   { name: "BeforeTool", matcher: "^(write_file|replace|run_shell_command)$" },
   { name: "AfterTool", matcher: "^(read_file|write_file|replace|run_shell_command)$" },
-  { name: "PreCompress" },
+  { name: "PreCompress", matcher: "manual" },
   { name: "Notification" },
   { name: "AfterAgent" },
   { name: "SessionEnd" },
