@@ -28,12 +28,31 @@ const MODULES: readonly CommandModule[] = [
   { names: ["deliver"], load: async () => (await import("./commands/deliver.ts")).registerDeliver },
   { names: ["sandbox"], load: async () => (await import("./commands/sandbox.ts")).registerSandbox },
   { names: ["agent"], load: async () => (await import("./commands/agent.ts")).registerAgent },
+  { names: ["inbox", "answer"], load: async () => (await import("./commands/inbox.ts")).registerInbox },
+  { names: ["mcp"], load: async () => (await import("./commands/mcp.ts")).registerMcp },
   { names: ["session"], load: async () => (await import("./commands/session.ts")).registerSession },
   {
     names: ["scripted-model"],
     load: async () => (await import("./commands/scripted-model.ts")).registerScriptedModel,
   },
   { names: ["setup"], load: async () => (await import("./commands/setup.ts")).registerSetup },
+  {
+    names: [
+      "sessions",
+      "whoami",
+      "note",
+      "rename",
+      "claim",
+      "release",
+      "claims",
+      "send",
+      "ack",
+      "yield",
+      "wait",
+      "explain",
+    ],
+    load: async () => (await import("./commands/coordinate.ts")).registerCoordinate,
+  },
   { names: ["demo"], load: async () => (await import("./commands/demo.ts")).registerDemo },
 ];
 

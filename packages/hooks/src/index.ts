@@ -12,6 +12,7 @@ export { EMPTY_ANSWER, renderReply } from "./replies/render-reply.ts";
 export type { RenderedReply, ReplyPart } from "./replies/rendered-reply.ts";
 export { parseGitHookCall } from "./git/git-hook-call.ts";
 export type { GitHookCall, RefUpdate } from "./git/git-hook-call.ts";
+export { HOOK_CLIENT_FOLDER } from "./client/client-folder.ts";
 export { applyEdits } from "./setup/apply-edits.ts";
 export { checkSetup } from "./setup/check-setup.ts";
 export type { SetupFinding } from "./setup/check-setup.ts";

@@ -3,6 +3,7 @@ import { conflictFileSchema } from "./change.ts";
 import { coordinationCommandSchemas } from "./coordination-commands.ts";
 import { attemptResultSchema, jobKindSchema, regeneratedSchema } from "./job.ts";
 import { buildOutcomeSchema, queuePolicySchema } from "./queue.ts";
+import { inquiryCommandSchemas } from "./inquiry.ts";
 import { idSchema } from "./ids.ts";
 import { captureSchema, runOptionsSchema } from "./run.ts";
 import { validationSchema } from "./validation.ts";
@@ -122,6 +123,7 @@ export const runnerCommandSchemas = [
     ...jobLease,
     baseCommit: z.string(),
     workspaceBackend: z.string(),
+    sandboxLevel: z.string().optional(),
   }),
   z.strictObject({ type: z.literal("attempt.finish"), ...jobLease, result: attemptResultSchema }),
   /** Work found in the workspace of a dead runner. */
@@ -185,6 +187,7 @@ export const projectCommandSchema = z.discriminatedUnion("type", [
   ...runCommandSchemas,
   ...runnerCommandSchemas,
   ...coordinationCommandSchemas,
+  ...inquiryCommandSchemas,
   z.strictObject({ type: z.literal("timer.fire"), key: z.string() }),
 ]);
 

@@ -18,6 +18,8 @@ export const sessionSchema = z.object({
   nativeSessionId: z.string().nullable(),
   state: sessionStateSchema,
   endReason: z.string().nullable(),
+  /** How much its processes are kept from: `none`, `process`, `sandbox`, `container`; null until they are started. */
+  sandboxLevel: z.string().nullable().default(null),
   usage: usageSchema,
   openedAtMs: z.int(),
   endedAtMs: z.int().nullable(),
@@ -31,6 +33,8 @@ export const promptSchema = z.object({
   sessionId: idSchema("session"),
   author: z.string(),
   text: z.string(),
+  /** In line behind the running turn, or instead of it. */
+  delivery: z.enum(["queue", "interrupt"]).default("queue"),
   state: z.enum(["queued", "taken", "cancelled"]),
   atMs: z.int(),
 });
