@@ -35,6 +35,7 @@ const MODULES: readonly CommandModule[] = [
     names: ["scripted-model"],
     load: async () => (await import("./commands/scripted-model.ts")).registerScriptedModel,
   },
+  { names: ["setup"], load: async () => (await import("./commands/setup.ts")).registerSetup },
   {
     names: [
       "sessions",
