@@ -53,6 +53,10 @@ const MODULES: readonly CommandModule[] = [
     ],
     load: async () => (await import("./commands/coordinate.ts")).registerCoordinate,
   },
+  {
+    names: ["list", "show", "export", "finish", "reopen", "forget", "gc"],
+    load: async () => (await import("./commands/project.ts")).registerProject,
+  },
   { names: ["demo"], load: async () => (await import("./commands/demo.ts")).registerDemo },
 ];
 

@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import type {
+  Actor,
   CoordinationRequest,
   CoordinationRequestInput,
   Json,
@@ -16,6 +18,7 @@ import type { ActAsked } from "./coordination-acts.ts";
 import { carryOut, carryOutManaged } from "./coordination-acts.ts";
 import type { CoordinatedPlace } from "./coordinated-project.ts";
 import { PlaceFinder } from "./coordinated-project.ts";
+import { findActing } from "./find-acting.ts";
 import type { HookAnswer, HookRequest } from "./hook-service.ts";
 import { HookService } from "./hook-service.ts";
 import { MarkdownMirror } from "./markdown-mirror.ts";
@@ -37,6 +40,8 @@ export class Coordination implements AsyncDisposable {
   readonly #places: PlaceFinder;
   readonly #hooks: HookService;
   readonly #log: RunnerLog;
+  readonly #hub: ProjectHub;
+  readonly #mirrorDir: string;
   readonly #mirror: MarkdownMirror;
   /** One place for each project that somebody came from: what is looked at regularly. */
   readonly #known = new Map<string, CoordinatedPlace>();
@@ -46,6 +51,8 @@ export class Coordination implements AsyncDisposable {
 
   constructor(options: CoordinationOptions) {
     this.#log = options.log;
+    this.#hub = options.hub;
+    this.#mirrorDir = options.mirrorDir;
     this.#places = new PlaceFinder(options.hub);
     this.#mirror = new MarkdownMirror(options.mirrorDir, options.log);
     this.#hooks = new HookService(this.#places, options.log, (place, sessionId) => {
@@ -64,10 +71,11 @@ export class Coordination implements AsyncDisposable {
   }
 
   /** Carries out one act of an agent or a person. */
-  async act(request: CoordinationRequest, asked: ActAsked): Promise<Json> {
-    const result = await carryOut(this.#places, request, asked);
-    this.#keep(await this.#places.find(request.cwd, asked.actor));
-    return result;
+  async act(request: CoordinationRequest, asked: Omit<ActAsked, "archiveFolder">): Promise<Json> {
+    const place = await this.#places.find(request.cwd, asked.actor);
+    if (request.action.type === "forget") return await this.#forget(place, request, asked.actor);
+    this.#keep(place);
+    return await carryOut(this.#places, request, { ...asked, archiveFolder: this.#archiveFolder(place) });
   }
 
   /** Carries out one act of a session that Canopy runs; it takes part from its first one on. */
@@ -85,6 +93,7 @@ export class Coordination implements AsyncDisposable {
       actor,
       key,
       signal: new AbortController().signal,
+      archiveFolder: this.#archiveFolder(place),
     });
   }
 
@@ -94,11 +103,22 @@ export class Coordination implements AsyncDisposable {
       await probeSessions(place, (sessionId) => this.#seenMs.get(sessionId) ?? null, Date.now());
   }
 
-  /** Lets go of a project that is being forgotten. */
-  forget(projectId: string, commonDir: string): void {
+  async #forget(place: CoordinatedPlace, request: CoordinationRequest, actor: Actor): Promise<Json> {
+    if ((await findActing(place, request.as, actor)) !== null)
+      throw new CanopyError("usage.invalid", "only a person forgets a project", {
+        hint: "run it outside of an agent",
+      });
+    const { projectId } = place.project.project;
     this.#known.delete(projectId);
-    this.#places.forget(commonDir);
+    this.#places.forget(place.worktree.commonDir);
     this.#mirror.forget(projectId);
+    await this.#hub.forget(projectId, actor);
+    return { projectId };
+  }
+
+  #archiveFolder(place: CoordinatedPlace): string {
+    const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
+    return join(this.#mirrorDir, place.project.project.projectId, "archive", time);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
