@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { Actor, DaemonStatus, Project } from "@canopy/protocol";
 import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
+import { ensureHookToken } from "@canopy/hooks";
 import { createServer } from "@canopy/server";
 import type { Server, ServerPorts } from "@canopy/server";
 import { createAgentToolServer } from "@canopy/server/mcp";
@@ -175,6 +176,7 @@ function createPorts(
   return {
     host,
     token: parts.token,
+    hookToken: ensureHookToken(paths.stateDir),
     allowedHosts: () => ["127.0.0.1", "localhost", "[::1]"].map((name) => `${name}:${late().port}`),
     defaultActor,
     log: parts.log,

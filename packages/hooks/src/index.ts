@@ -30,4 +30,4 @@ export {
 export type { GitHookStep } from "./setup/git-setup.ts";
 export { findAgent } from "./setup/find-agent.ts";
 export type { FoundAgent } from "./setup/find-agent.ts";
-export { ensureHookToken, hookTokenPath, readHookToken, removeHookToken } from "./setup/hook-token.ts";
+export { ensureHookToken, hookTokenPath, readHookToken } from "./setup/hook-token.ts";

@@ -90,16 +90,19 @@ function requestFor(agent: RealAgentName): SetupRequest {
   };
 }
 
-const SCRIPT = createModelScript(
-  [
-    { tool: "write", args: { path: "held.txt", content: "mine" } },
-    { tool: "bash", args: { command: "echo mine > held.txt" } },
-    { tool: "write", args: { path: "free.txt", content: "mine" } },
-    { tool: "bash", args: { command: "cat free.txt && mkdir -p sub && cd sub && touch made.txt" } },
-    { text: "all done" },
-  ],
-  "base64",
-);
+const STEPS = [
+  { tool: "write", args: { path: "held.txt", content: "mine" } },
+  { tool: "bash", args: { command: "echo mine > held.txt" } },
+  { tool: "write", args: { path: "free.txt", content: "mine" } },
+  { tool: "bash", args: { command: "cat free.txt && mkdir -p sub && cd sub && touch made.txt" } },
+  { text: "all done" },
+];
+/** Codex writes files by its shell; its patches are a tool of their own. */
+const PATCH = { tool: "edit", args: { path: "held.txt", before: "ada's", after: "mine" } };
+
+function promptFor(name: RealAgentName): string {
+  return `Please. ${createModelScript(name === "codex" ? [PATCH, ...STEPS] : STEPS, "base64")}`;
+}
 
 const ARGUMENTS: Readonly<Record<RealAgentName, (prompt: string) => string[]>> = {
   claude: (prompt) => ["-p", prompt, "--permission-mode", "acceptEdits", "--allowedTools", "Bash"],
@@ -109,8 +112,9 @@ const ARGUMENTS: Readonly<Record<RealAgentName, (prompt: string) => string[]>> =
     "--skip-git-repo-check",
     "--dangerously-bypass-approvals-and-sandbox",
     "--dangerously-bypass-hook-trust",
+    // A model that Codex knows to take patches.
     "-m",
-    "scripted-1",
+    "gpt-5.5",
     prompt,
   ],
   gemini: (prompt) => ["-p", prompt, "--approval-mode", "yolo"],
@@ -133,7 +137,7 @@ function environmentFor(name: RealAgentName, program: string): Record<string, st
 }
 
 async function run(name: RealAgentName, program: string): Promise<Ended> {
-  const prompt = `Please. ${SCRIPT}`;
+  const prompt = promptFor(name);
   const [command, ...base] = launchRealAgent(name, program, recorder.url).command;
   const args = [...base.filter((word) => word !== "--acp"), ...ARGUMENTS[name](prompt)];
   const child = spawn(command, args, { cwd: work, env: environmentFor(name, program), stdio: "pipe" });
@@ -183,7 +187,7 @@ async function runServer(program: string): Promise<Ended> {
     return answer.json();
   };
   const session = z.object({ id: z.string() }).parse(await post("/session", {}));
-  await post(`/session/${session.id}/message`, { parts: [{ type: "text", text: `Please. ${SCRIPT}` }] });
+  await post(`/session/${session.id}/message`, { parts: [{ type: "text", text: promptFor("opencode") }] });
   await rested.promise;
   // A server that is ended by a signal tells its plugins nothing; its sessions are then known to be over by the process.
   await fetch(`${url}/session/${session.id}?directory=${encodeURIComponent(work)}`, { method: "DELETE" });
@@ -222,7 +226,7 @@ const WORK = [
 const REST = ["turn-end", "turn-end", "session-end"];
 const TOLD: Readonly<Record<RealAgentName, readonly string[]>> = {
   claude: ["session-start", ...["prompt", ...WORK, ...REST].map((line) => `http ${line}`)],
-  codex: ["session-start", "prompt", ...WORK, ...REST],
+  codex: ["session-start", "prompt", "before-tool write:held.txt", ...WORK, ...REST],
   // What a hook keeps working is told as a prompt of its own.
   gemini: ["session-start", "prompt", ...WORK, "turn-end", "prompt", "turn-end", "session-end"],
   opencode: ["session-start", "prompt", ...WORK, "turn-end", "prompt", "turn-end", "session-end"],

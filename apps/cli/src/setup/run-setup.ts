@@ -13,7 +13,6 @@ import {
   planSetup,
   planUninstall,
   readHookToken,
-  removeHookToken,
 } from "@canopy/hooks";
 import type { FileEdit, GitHookStep, HookAgent } from "@canopy/hooks";
 import { isCanopyError } from "@canopy/protocol/errors";
@@ -153,10 +152,7 @@ function tryOne(agent: SetupChange["agent"], run: () => SetupReport): SetupRepor
 }
 
 function removeClient(options: SetupOptions): SetupReport {
-  const { stateDir } = daemonPaths();
-  const report = runEdits("canopy", planClientRemoval(stateDir), options);
-  if (!options.isDryRun) removeHookToken(stateDir);
-  return report;
+  return runEdits("canopy", planClientRemoval(daemonPaths().stateDir), options);
 }
 
 function merge(reports: readonly SetupReport[]): SetupReport {

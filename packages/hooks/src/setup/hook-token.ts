@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where the token is that http hooks send: it opens `/hooks/` of the loopback port and nothing else. */
@@ -17,7 +17,7 @@ export function readHookToken(stateDir: string): string | null {
   }
 }
 
-/** The hooks' token; makes one of 32 random bytes, mode 0600, when there is none. */
+/** The hooks' token; makes one of 32 random bytes, mode 0600, when there is none. It stays, for a running daemon knows no other. */
 export function ensureHookToken(stateDir: string): string {
   const path = hookTokenPath(stateDir);
   const known = readHookToken(stateDir);
@@ -31,9 +31,4 @@ export function ensureHookToken(stateDir: string): string {
   writeFileSync(temporary, `${token}\n`, { mode: 0o600, flag: "wx" });
   renameSync(temporary, path);
   return token;
-}
-
-/** Forgets the hooks' token, so that no http hook that was left somewhere is heard any more. */
-export function removeHookToken(stateDir: string): void {
-  rmSync(hookTokenPath(stateDir), { force: true });
 }
