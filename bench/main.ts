@@ -18,6 +18,7 @@ const BENCHES = [
   "replay",
   "rooms",
   "sandbox",
+  "sandbox-leftovers",
   "workspace",
 ];
 
