@@ -37,6 +37,8 @@ export interface AgentDescription {
   /** A name or absolute path that must be there before anything starts; null when that cannot be told. */
   readonly program: string | null;
   readonly capabilities: AgentCapabilities;
+  /** Where it keeps its conversations, below HOME: what a session needs to go on elsewhere. */
+  readonly memory: readonly string[];
 }
 
 /** What a probe needs. `env` is the whole environment, as for a session. */

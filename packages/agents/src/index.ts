@@ -55,6 +55,10 @@ export type {
   ScriptedModel,
   ScriptedModelOptions,
 } from "./scripted-model/start-scripted-model.ts";
+export { TOOL_BRIDGE_PROGRAM, createToolBridge } from "./tool-bridge/create-tool-bridge.ts";
+export type { ToolSocket } from "./tool-bridge/create-tool-bridge.ts";
+export { decidePermission } from "./session/decide-permission.ts";
+export type { PermissionDecision } from "./session/decide-permission.ts";
 export { createTranscriptSeed, startResumed } from "./session/start-resumed.ts";
 export type { TranscriptLine } from "./session/start-resumed.ts";
 export { spawnLocal } from "./session/spawn-local.ts";

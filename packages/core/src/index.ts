@@ -41,8 +41,15 @@ export {
   selectFeatureSession,
   selectFeatureState,
   selectPrompts,
+  selectQueuedPrompt,
   selectTranscript,
 } from "./turns/turn-feature.ts";
+export { buildSystemText } from "./context/build-system-text.ts";
+export { selectPast } from "./turns/select-past.ts";
+export type { PastLine } from "./turns/select-past.ts";
+export { selectInquiries, selectInquiry, selectOpenInquiries } from "./inquiries/inquiry-feature.ts";
+export { describeAnswer } from "./tasks/build-prompt.ts";
+export { selectContext } from "./context/context-feature.ts";
 export { GENERAL_FEATURE_ID, selectSession, selectSessions } from "./sessions/session-feature.ts";
 export { resolveTask } from "./tasks/resolve-task.ts";
 export type { ResolvedTask } from "./tasks/resolve-task.ts";
@@ -98,7 +105,15 @@ export { findBlockers, findRisks } from "./claims/find-blockers.ts";
 export { RESERVE_MS } from "./claims/grant-claims.ts";
 export { listParents, targetCovers, targetsOverlap } from "./claims/targets-overlap.ts";
 export { composeRefusal } from "./mail/compose-digest.ts";
-export { selectMailOf, selectMessage, selectRecentMessages, selectThread } from "./mail/mail-rows.ts";
+export {
+  selectMailOf,
+  selectMessage,
+  selectMessagesByReference,
+  selectRecentMessages,
+  selectThread,
+  selectUnacknowledged,
+  selectUntold,
+} from "./mail/mail-rows.ts";
 export { neutralise, shorten } from "./mail/neutralise.ts";
 export { selectFeedAfter, selectLastFeedSeq } from "./presence/feed-rows.ts";
 export type { PresentSession } from "./presence/presence-rows.ts";

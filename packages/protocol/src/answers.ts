@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { changeSchema } from "./change.ts";
 import { eventEnvelopeSchema } from "./envelope.ts";
+import { inquirySchema } from "./inquiry.ts";
 import { jsonSchema } from "./json.ts";
 import { projectSchema } from "./node-room.ts";
 import { attemptSchema, runSchema } from "./run.ts";
@@ -78,6 +79,8 @@ export const answerSchemas = {
   session: z.object({ session: sessionSchema, prompts: z.array(promptSchema) }),
   sessions: z.object({ sessions: z.array(sessionSchema) }),
   transcript: z.object({ entries: z.array(transcriptEntrySchema) }),
+  inquiries: z.object({ inquiries: z.array(inquirySchema) }),
+  inquiry: z.object({ inquiry: inquirySchema }),
   runPlan: runPlanSchema,
   runDetail: runDetailSchema,
   deliverReport: deliverReportSchema,

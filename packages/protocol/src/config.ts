@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { budgetConfigSchema, providerConfigSchema } from "./budget-config.ts";
 import { failureCauseSchema } from "./run.ts";
+import { coordinationConfigSchema } from "./coordination-config.ts";
 import { durationSchema } from "./duration.ts";
+import { permissionConfigSchema } from "./permission-config.ts";
 import { queueConfigSchema } from "./queue-config.ts";
 import { sandboxConfigSchema } from "./sandbox-config.ts";
 import { labelSchema, prioritySchema, taskTypeSchema } from "./task.ts";
@@ -64,6 +67,9 @@ export const projectConfigSchema = z.strictObject({
     })
     .prefault({}),
   sandbox: sandboxConfigSchema.prefault({}),
+  permissions: permissionConfigSchema.prefault({}),
+  budgets: budgetConfigSchema.prefault({}),
+  provider: providerConfigSchema.prefault({}),
   validation: z
     .strictObject({
       enabled: z.boolean().default(false),
@@ -89,6 +95,7 @@ export const projectConfigSchema = z.strictObject({
     })
     .prefault({}),
   queue: queueConfigSchema.prefault({}),
+  coordination: coordinationConfigSchema.prefault({}),
   commits: z
     .strictObject({
       /** Who is the author of a landed commit: the person who asked, or the agent. */

@@ -1,10 +1,12 @@
 import { z } from "zod";
+import { contextCommandSchemas, contextEntrySchema, contextEventSchemas } from "./context.ts";
 import { agentEventSchema, turnEndReasonSchema } from "./agent-event.ts";
 import { idSchema } from "./ids.ts";
 import { promptSchema, sessionSchema, transcriptEntrySchema, turnSchema } from "./session.ts";
 
 /** Every command of the feature room. */
 export const featureCommandSchema = z.discriminatedUnion("type", [
+  ...contextCommandSchemas,
   /** Opens a session; opening one that exists changes nothing. */
   z.strictObject({ type: z.literal("session.open"), session: sessionSchema }),
   z.strictObject({
@@ -12,6 +14,7 @@ export const featureCommandSchema = z.discriminatedUnion("type", [
     sessionId: idSchema("session"),
     author: z.string().min(1).max(200),
     text: z.string().min(1).max(8_388_608),
+    delivery: z.enum(["queue", "interrupt"]).default("queue"),
   }),
   z.strictObject({
     type: z.literal("turn.start"),
@@ -41,6 +44,7 @@ export const featureCommandSchema = z.discriminatedUnion("type", [
 
 /** Every durable event of the feature room. */
 export const featureEventSchema = z.discriminatedUnion("type", [
+  ...contextEventSchemas,
   z.object({ type: z.literal("session.opened"), session: sessionSchema }),
   z.object({ type: z.literal("session.updated"), session: sessionSchema }),
   z.object({ type: z.literal("session.ended"), session: sessionSchema }),
@@ -57,6 +61,7 @@ export const featureStateSchema = z.object({
   sessions: z.array(sessionSchema),
   prompts: z.array(promptSchema),
   turns: z.array(turnSchema),
+  context: z.array(contextEntrySchema),
 });
 
 /** Text that an agent is writing right now: live only, closed by a durable `message.done` or `thought.done`. */

@@ -8,6 +8,7 @@ export const ID_PREFIXES = {
   command: "cmd",
   comment: "cmt",
   feature: "ftr",
+  inquiry: "inq",
   job: "job",
   landing: "lnd",
   message: "msg",
@@ -39,6 +40,8 @@ export type ClaimId = Id<"claim">;
 export type CommentId = Id<"comment">;
 /** Id of a feature inside a project. */
 export type FeatureId = Id<"feature">;
+/** Id of something that a session asks of people. */
+export type InquiryId = Id<"inquiry">;
 /** Id of a piece of outside work. */
 export type JobId = Id<"job">;
 /** Id of one move of the integration branch. */

@@ -10,6 +10,7 @@ export type {
   FeatureId,
   Id,
   IdKind,
+  InquiryId,
   JobId,
   LandingId,
   MessageId,
@@ -160,6 +161,8 @@ export {
   jobStateSchema,
   landItemSchema,
   buildJobSchema,
+  continuedAttemptSchema,
+  spentSchema,
   jobKindSchema,
   ladderJobSchema,
   leasedJobSchema,
@@ -174,6 +177,8 @@ export type {
   Job,
   JobPayload,
   BuildJob,
+  ContinuedAttempt,
+  Spent,
   LadderJob,
   LandItem,
   LeasedJob,
@@ -199,6 +204,20 @@ export {
   liveDeltaSchema,
 } from "./feature-room.ts";
 export type { FeatureCommand, FeatureEvent, FeatureState, LiveDelta } from "./feature-room.ts";
+export {
+  contextCommandSchemas,
+  contextEntrySchema,
+  contextEventSchemas,
+  contextKindSchema,
+} from "./context.ts";
+export type { ContextEntry } from "./context.ts";
+export type { CheckResult, FinishNote, WorkspaceTools } from "./workspace-tools.ts";
+export { inquiryCommandSchemas, inquiryEventSchemas, inquiryKindSchema, inquirySchema } from "./inquiry.ts";
+export type { Inquiry } from "./inquiry.ts";
+export { budgetConfigSchema, budgetLimitsSchema, providerConfigSchema } from "./budget-config.ts";
+export type { BudgetConfig } from "./budget-config.ts";
+export { permissionConfigSchema } from "./permission-config.ts";
+export type { PermissionConfig } from "./permission-config.ts";
 export { answerSchemas, notRunningReasonSchema, projectStatsSchema, taskDetailSchema } from "./answers.ts";
 export type { Answer, AnswerName, NotRunning } from "./answers.ts";
 export { nodeCommandSchema, nodeEventSchema, projectSchema } from "./node-room.ts";
@@ -310,3 +329,16 @@ export {
   coordinationCommandSchemas,
   sessionReferenceSchema,
 } from "./coordination-commands.ts";
+export { coordinationConfigSchema } from "./coordination-config.ts";
+export type { CoordinationConfig } from "./coordination-config.ts";
+export {
+  actingAsSchema,
+  coordinationActionSchema,
+  coordinationRequestSchema,
+} from "./coordination-requests.ts";
+export type {
+  ActingAs,
+  CoordinationAction,
+  CoordinationRequest,
+  CoordinationRequestInput,
+} from "./coordination-requests.ts";

@@ -20,6 +20,22 @@ export const ladderJobSchema = z.object({
   validationOutput: z.string(),
 });
 
+/** The attempt that an attempt goes on with: same session, and its files as they were left. */
+export const continuedAttemptSchema = z.object({
+  attemptId: idSchema("attempt"),
+  /** What it began with, and what it had done so far; null when nothing was captured. */
+  work: z.object({ baseCommit: z.string(), commit: z.string() }).nullable(),
+  /** What the agent is told instead of the whole prompt. */
+  prompt: z.string(),
+});
+
+/** What was spent on something before this attempt. Steps are tool calls and answers. */
+export const spentSchema = z.object({
+  usage: usageSchema,
+  steps: z.int().nonnegative(),
+  timeMs: z.int().nonnegative(),
+});
+
 /** Work for one attempt: make a workspace at the integration branch's tip, run the agent, capture. */
 export const attemptJobSchema = z.object({
   kind: z.literal("attempt"),
@@ -44,6 +60,19 @@ export const attemptJobSchema = z.object({
   askedBy: z.string(),
   /** Set when the attempt is to get a stuck change past what stands in its way. */
   ladder: ladderJobSchema.nullable(),
+  /** Set when the session goes on where an earlier attempt of it was cut off. */
+  continues: continuedAttemptSchema.nullable().default(null),
+  /** What finished attempts have spent; `grants` is how often a person let this task go on beyond its budget. */
+  spent: z
+    .object({
+      session: spentSchema,
+      task: spentSchema,
+      run: spentSchema,
+      day: spentSchema,
+      grants: z.int().nonnegative(),
+    })
+    .nullable()
+    .default(null),
 });
 
 /** One change to land. */
@@ -146,6 +175,10 @@ export const attemptResultSchema = z.object({
   failure: failureSchema.nullable(),
   summary: z.string().max(20_000),
   usage: usageSchema,
+  /** Set when the work waits for a person's answer; the outcome is then `interrupted`. */
+  parkedFor: idSchema("inquiry").nullable().default(null),
+  /** Tool calls and answers. */
+  steps: z.int().nonnegative().default(0),
 });
 
 /** What came of generating files anew: a commit on the tip whose tree holds the merge and the new files. */
@@ -156,6 +189,10 @@ export const regeneratedSchema = z.object({
   durationMs: z.int().nonnegative(),
 });
 
+/** What was spent on something. */
+export type Spent = z.infer<typeof spentSchema>;
+/** The attempt that an attempt goes on with. */
+export type ContinuedAttempt = z.infer<typeof continuedAttemptSchema>;
 /** What an attempt of the ladder starts from. */
 export type LadderJob = z.infer<typeof ladderJobSchema>;
 /** Work for one attempt. */

@@ -3,6 +3,7 @@ import { conflictFileSchema } from "./change.ts";
 import { coordinationCommandSchemas } from "./coordination-commands.ts";
 import { attemptResultSchema, jobKindSchema, regeneratedSchema } from "./job.ts";
 import { buildOutcomeSchema, queuePolicySchema } from "./queue.ts";
+import { inquiryCommandSchemas } from "./inquiry.ts";
 import { idSchema } from "./ids.ts";
 import { captureSchema, runOptionsSchema } from "./run.ts";
 import { validationSchema } from "./validation.ts";
@@ -186,6 +187,7 @@ export const projectCommandSchema = z.discriminatedUnion("type", [
   ...runCommandSchemas,
   ...runnerCommandSchemas,
   ...coordinationCommandSchemas,
+  ...inquiryCommandSchemas,
   z.strictObject({ type: z.literal("timer.fire"), key: z.string() }),
 ]);
 

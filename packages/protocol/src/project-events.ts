@@ -2,6 +2,7 @@ import { z } from "zod";
 import { changeSchema, landingSchema } from "./change.ts";
 import { coordinationStateSchema } from "./coordination.ts";
 import { coordinationEventSchemas } from "./coordination-events.ts";
+import { inquiryEventSchemas, inquirySchema } from "./inquiry.ts";
 import { idSchema } from "./ids.ts";
 import { jobSchema } from "./job.ts";
 import { attemptSchema, failureCauseSchema, runSchema } from "./run.ts";
@@ -31,6 +32,7 @@ const landing = { landing: landingSchema };
 
 /** Every durable event of the project room. All carry full values. */
 export const projectEventSchema = z.discriminatedUnion("type", [
+  ...inquiryEventSchemas,
   z.object({ type: z.literal("task.created"), ...task }),
   z.object({ type: z.literal("task.updated"), ...task }),
   z.object({ type: z.literal("task.claimed"), ...task }),
@@ -102,6 +104,8 @@ export const projectStateSchema = z.object({
   sessions: z.array(sessionSchema),
   overlaps: z.array(overlapSchema),
   coordination: coordinationStateSchema.prefault({ claims: [], tickets: [], waits: [], isFinished: false }),
+  /** Those that wait for an answer. */
+  inquiries: z.array(inquirySchema),
 });
 
 /** All that a client of the project room sees. */

@@ -28,6 +28,10 @@ export const failureCauseSchema = z.enum([
   "workspace",
   "configuration",
   "claimed-elsewhere",
+  "blocked",
+  "question",
+  "budget",
+  "run-budget",
 ]);
 
 /** How often and how soon one cause of failure is tried again. */
@@ -140,6 +144,10 @@ export const attemptSchema = z.object({
   capture: captureSchema.nullable(),
   failure: failureSchema.nullable(),
   summary: z.string(),
+  /** What its task waits for: it goes on in the same session when a person has answered. */
+  parkedFor: idSchema("inquiry").nullable().default(null),
+  /** Tool calls and answers. */
+  steps: z.int().nonnegative().default(0),
   usage: usageSchema,
   queuedAtMs: z.int(),
   startedAtMs: z.int().nullable(),

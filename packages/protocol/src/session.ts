@@ -33,6 +33,8 @@ export const promptSchema = z.object({
   sessionId: idSchema("session"),
   author: z.string(),
   text: z.string(),
+  /** In line behind the running turn, or instead of it. */
+  delivery: z.enum(["queue", "interrupt"]).default("queue"),
   state: z.enum(["queued", "taken", "cancelled"]),
   atMs: z.int(),
 });

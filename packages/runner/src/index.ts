@@ -15,3 +15,6 @@ export type {
   SourceTaskState,
   TaskSource,
 } from "./task-sources/task-source.ts";
+export { openAgentHomes } from "./sessions/agent-homes.ts";
+export type { AgentHomes } from "./sessions/agent-homes.ts";
+export type { HostedSession, SessionHost, SessionOpening, SessionPast } from "./sessions/session-host.ts";

@@ -1,4 +1,4 @@
-import type { Activity, Json, LiveDelta, ProjectCommandInput, Rejection } from "@canopy/protocol";
+import type { Activity, Inquiry, Json, LiveDelta, ProjectCommandInput, Rejection } from "@canopy/protocol";
 
 /** What a room answered. */
 export type SubmitOutcome = { readonly type: "accepted"; readonly result: Json } | Rejection;
@@ -21,6 +21,8 @@ export interface JobSource {
   onWork(listener: () => void): () => void;
   /** Calls `listener` when somebody asked for the early end of a job. Returns a function that ends it. */
   onCancel(listener: (jobId: string, how: "kill" | "stop") => void): () => void;
+  /** Calls `listener` when a person answered something that a session had asked. Returns a function that ends it. */
+  onAnswer(listener: (inquiry: Inquiry) => void): () => void;
   /** Says that this runner is alive. */
   heartbeat(runnerId: string): void;
 }

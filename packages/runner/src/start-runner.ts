@@ -3,6 +3,10 @@ import type { MergeEngine, Person, Repository } from "@canopy/git";
 import { CHECKPOINT_REF_PREFIX, listRefs, updateRefs } from "@canopy/git";
 import type { WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "./job-source.ts";
+import type { AgentHomes } from "./sessions/agent-homes.ts";
+import { ProviderGate } from "./sessions/provider-gate.ts";
+import { SpendingBook } from "./sessions/spending-book.ts";
+import type { SessionHost } from "./sessions/session-host.ts";
 import type { ClaimOutcome } from "./task-sources/task-source.ts";
 import { BaseKeeper } from "./attempts/base-keeper.ts";
 import { ConflictRadar } from "./attempts/conflict-radar.ts";
@@ -30,6 +34,8 @@ export interface RunnerOptions {
   readonly readConfig: (checkout: string) => Promise<ProjectConfig>;
   readonly readPerson: () => Promise<Person | null>;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly sessions?: SessionHost;
+  readonly homes?: AgentHomes;
   /** Claims a task where it comes from, just before the work begins. */
   readonly claimTask?: (taskId: string, holder: string) => Promise<ClaimOutcome>;
   readonly log: RunnerLog;
@@ -53,6 +59,7 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   const { runnerId, hostId } = options;
   options.source.heartbeat(runnerId);
   await options.source.submit({ type: "runner.register", runnerId, hostId }, `register:${runnerId}`);
+  await options.homes?.expire(options.now());
   const bases = new BaseKeeper(options.repository);
   await bases.clear();
   await forgetCheckpoints(options.repository);
@@ -74,6 +81,7 @@ class JobRunner implements Runner {
   readonly #options: RunnerOptions;
   readonly #bases: BaseKeeper;
   readonly #radar: ConflictRadar;
+  readonly #limits = { book: new SpendingBook(), gate: new ProviderGate() };
   readonly #active = new Map<
     string,
     { readonly controller: AbortController; readonly done: Promise<void> }
@@ -169,7 +177,7 @@ class JobRunner implements Runner {
     if (config === null) return;
     if (payload.kind === "attempt") {
       await runAttempt(
-        { ...options, bases: this.#bases, radar: this.#radar, config, person },
+        { ...options, bases: this.#bases, radar: this.#radar, limits: this.#limits, config, person },
         lease,
         payload,
         signal,
@@ -208,6 +216,8 @@ class JobRunner implements Runner {
           failure,
           summary: "",
           usage,
+          parkedFor: null,
+          steps: 0,
         };
         await source.submit(
           { type: "attempt.finish", ...lease, result },

@@ -238,3 +238,23 @@ test("every error code has a status of its kind", () => {
   ] as const;
   expect(codes.map((code) => statusOf(code))).toEqual([400, 404, 409, 429, 507, 500]);
 });
+
+test("/mcp answers by the tools' own tokens, for our own host only, and never by the daemon's", async () => {
+  const seen: string[] = [];
+  const agentTools = {
+    fetch: (request: Request) => {
+      seen.push(request.headers.get("authorization") ?? "");
+      return Promise.resolve(new Response(null, { status: 401 }));
+    },
+  };
+  using test = openTestServer({ agentTools });
+  const post = async (host: string): Promise<number> => {
+    const headers = { host, authorization: "Bearer of-a-session" };
+    const request = new Request(`http://${host}/mcp`, { method: "POST", headers });
+    return (await test.server.fetch(request, { isTrusted: false })).status;
+  };
+  expect([await post(TEST_HOST), await post("evil.example")]).toEqual([401, 401]);
+  expect(seen).toEqual(["Bearer of-a-session"]);
+  using without = openTestServer();
+  expect((await without.request("POST", "/mcp")).status).toBe(404);
+});

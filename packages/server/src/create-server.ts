@@ -5,12 +5,15 @@ import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { createRoomFeeds } from "./feed/room-feeds.ts";
 import type { RoomFeeds } from "./feed/room-feeds.ts";
-import { checkAccess } from "./http/check-access.ts";
+import { checkAccess, checkOrigin } from "./http/check-access.ts";
 import { toWireError } from "./http/error-response.ts";
 import { createEventStream } from "./http/event-stream.ts";
 import { createOpenApiDocument } from "./http/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { readNumberQuery } from "./http/route.ts";
+import { COORDINATION_ROUTES } from "./routes/coordination-routes.ts";
+import { answerHook } from "./routes/hook-route.ts";
+import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
@@ -24,7 +27,14 @@ export const MAX_BODY_BYTES = 33_554_432;
 const MAX_KEY_CHARS = 180;
 
 /** Every REST endpoint, more specific paths first. */
-export const ROUTES: readonly Route[] = [...NODE_ROUTES, ...TASK_ROUTES, ...RUN_ROUTES, ...QUEUE_ROUTES];
+export const ROUTES: readonly Route[] = [
+  ...NODE_ROUTES,
+  ...TASK_ROUTES,
+  ...RUN_ROUTES,
+  ...QUEUE_ROUTES,
+  ...COORDINATION_ROUTES,
+  ...INQUIRY_ROUTES,
+];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */
 export interface Server {
@@ -80,6 +90,13 @@ function createApp(ports: ServerPorts, feeds: RoomFeeds): Hono<Env> {
     ports.metrics?.observeRequest({ method: context.req.method, route, status: context.res.status, seconds });
   });
   app.get("/healthz", () => Response.json({ ok: true }));
+  app.all("/mcp", async (context) => {
+    context.set("route", "/mcp");
+    checkOrigin(context.req.raw, context.env, ports);
+    if (ports.agentTools === undefined)
+      throw new CanopyError("request.not-found", "there are no agents here");
+    return await ports.agentTools.fetch(context.req.raw);
+  });
   app.use("*", async (context, next) => {
     checkAccess(context.req.raw, context.env, ports);
     await next();
@@ -91,6 +108,10 @@ function createApp(ports: ServerPorts, feeds: RoomFeeds): Hono<Env> {
     return new Response(await ports.metrics.render(), {
       headers: { "content-type": ports.metrics.contentType },
     });
+  });
+  app.post("/hooks/:agent", async (context) => {
+    context.set("route", "/hooks/:agent");
+    return await answerHook(context.req.raw, context.req.param("agent"), ports);
   });
   let openApi: unknown;
   app.get("/api/v1/openapi.json", (context) => {
@@ -151,6 +172,7 @@ async function answer(context: Context<Env>, route: Route, ports: ServerPorts): 
     actor:
       named === undefined || named === "" ? ports.defaultActor : { kind: "person", id: named.slice(0, 200) },
     key: readKey(context, ports),
+    signal: context.req.raw.signal,
   });
   // What is not JSON, such as a patch.
   if (result instanceof Response) return result;

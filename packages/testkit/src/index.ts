@@ -35,6 +35,7 @@ export {
   createRealAgentDriver,
   findRealAgent,
   launchRealAgent,
+  realAgentCache,
 } from "./real-agents.ts";
 export type { RealAgentLaunch, RealAgentName, RealAgentPackage } from "./real-agents.ts";
 export { CoordinationRoom, TEST_WORKTREE, testTarget } from "./coordination-room.ts";

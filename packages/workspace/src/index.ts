@@ -23,3 +23,5 @@ export { createSandboxSettings } from "./sandbox/create-sandbox-settings.ts";
 export type { SandboxSubject } from "./sandbox/create-sandbox-settings.ts";
 export { probeSandbox } from "./sandbox/probe-sandbox.ts";
 export type { SandboxFeature, SandboxReport } from "./sandbox/probe-sandbox.ts";
+export { identifyProcess } from "./process-table.ts";
+export type { ProcessIdentity } from "./process-table.ts";

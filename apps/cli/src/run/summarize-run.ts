@@ -39,7 +39,7 @@ function touchedTasks(state: RunState, run: Run): Task[] {
   return [...ids].map((id) => state.tasks.get(id)).filter((task) => task !== undefined);
 }
 
-type Group = "landed" | "unchanged" | "failed" | "conflicted";
+type Group = "landed" | "unchanged" | "failed" | "conflicted" | "left";
 
 interface Judgement {
   readonly group: Group;
@@ -68,6 +68,7 @@ function describeTries(change: Change): string {
 }
 
 function judgeFailure(change: Change | undefined, attempt: Attempt | undefined): Judgement {
+  if (attempt?.parkedFor != null) return { group: "left", detail: "it waits for your answer: canopy inbox" };
   const failure = attempt?.failure ?? null;
   const reason = change?.reason ?? failure?.message ?? attempt?.state ?? "not finished";
   const detail = change === undefined ? reason : `${reason}${describeTries(change)}`;
@@ -76,27 +77,31 @@ function judgeFailure(change: Change | undefined, attempt: Attempt | undefined):
 
 /** Puts together what became of every task of a run. `why` says why an open task did not run. */
 export function summarizeRun(state: RunState, run: Run, why: ReadonlyMap<string, string>): RunSummary {
-  const groups: Record<Group, TaskOutcome[]> = { landed: [], unchanged: [], failed: [], conflicted: [] };
+  const groups: Record<Group, TaskOutcome[]> = {
+    landed: [],
+    unchanged: [],
+    failed: [],
+    conflicted: [],
+    left: [],
+  };
   const touched = touchedTasks(state, run).sort((left, right) => left.number - right.number);
   for (const task of touched) {
     const { group, detail, cause } = judgeTask(state, run, task);
     groups[group].push(outcome(task, detail, cause));
   }
   const touchedIds = new Set<string>(touched.map((task) => task.taskId));
-  const left = [...why]
-    .filter(([taskId]) => !touchedIds.has(taskId))
-    .flatMap(([taskId, reason]) => {
-      const task = state.tasks.get(taskId);
-      return task === undefined ? [] : [outcome(task, reason)];
-    });
+  for (const [taskId, reason] of why) {
+    const task = touchedIds.has(taskId) ? undefined : state.tasks.get(taskId);
+    if (task !== undefined) groups.left.push(outcome(task, reason));
+  }
+  const { failed, conflicted, left } = groups;
   return {
     run,
-    ok: run.state === "completed" && groups.failed.length + groups.conflicted.length + left.length === 0,
+    ok: run.state === "completed" && failed.length + conflicted.length + left.length === 0,
     durationMs: (run.finishedAtMs ?? Date.now()) - run.startedAtMs,
     costUsd: run.totals.usage.costUsd,
     integrationBranch: run.integrationRef.replace("refs/heads/", ""),
     ...groups,
-    left,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { EventEnvelope, Job, ProjectCommandInput } from "@canopy/protocol";
+import type { EventEnvelope, Inquiry, Job, ProjectCommandInput } from "@canopy/protocol";
 import { SYSTEM_ACTOR } from "@canopy/protocol";
 import { featureRoomAddress, openSessionKey, projectRoomAddress, selectSession } from "@canopy/core";
 import type { FeatureCommandInput, JobSource, SubmitOutcome } from "@canopy/runner";
@@ -54,6 +54,11 @@ export function createJobSource(host: NodeRoomHost, projectId: string): JobSourc
         if (event.type !== "job.cancel-requested") return;
         const { job } = event.payload as unknown as { readonly job: Job };
         if (job.cancelRequested !== null) listener(job.jobId, job.cancelRequested);
+      }),
+    onAnswer: (listener) =>
+      onEvents((event) => {
+        if (event.type !== "inquiry.answered") return;
+        listener((event.payload as unknown as { readonly inquiry: Inquiry }).inquiry);
       }),
     heartbeat: (runnerId) => room().touchPresence(runnerId),
   };

@@ -33,14 +33,16 @@ import {
   syncBase,
   worktreesWithBranch,
 } from "@canopy/git";
-import type { JobSource, Runner, RunnerLog } from "@canopy/runner";
+import type { AgentHomes, JobSource, Runner, RunnerLog } from "@canopy/runner";
 import { createBdTaskSource, startRunner } from "@canopy/runner";
 import type { Asked } from "@canopy/server";
+import type { AgentToolServer } from "@canopy/server/mcp";
 import type { WorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
 import type { NodeRoomHost } from "../rooms/open-room-host.ts";
 import { expireKeptPatches } from "../queue/kept-patches.ts";
+import { createSessionHost } from "../sessions/create-session-host.ts";
 import { TrackerSync } from "../task-sources/tracker-sync.ts";
 import { buildRunOptions } from "./build-run-options.ts";
 import { createJobSource } from "./create-job-source.ts";
@@ -58,6 +60,10 @@ export interface ProjectContext {
   /** Stays the same over restarts. */
   readonly hostId: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The agents' tools. */
+  readonly tools: AgentToolServer;
+  /** What agents remember between the attempts of a session. */
+  readonly homes: AgentHomes;
   readonly log: RunnerLog;
 }
 
@@ -350,7 +356,7 @@ export class OpenProject implements AsyncDisposable {
     const { source: trackerName } = (await loadConfig(this.project.path)).tasks;
     if (trackerName !== "built-in") this.#tracker ??= this.#openTracker();
     const { repository, project, source } = this;
-    const { environment, log, hostId, workspacesFor } = this.#context;
+    const { host, tools, homes, environment, log, hostId, workspacesFor } = this.#context;
     const readConfig = async (checkout: string): Promise<ProjectConfig> => await loadConfig(checkout);
     return await startRunner({
       runnerId: brandId("runner", createId("runner", Date.now(), Math.random())),
@@ -367,6 +373,8 @@ export class OpenProject implements AsyncDisposable {
         return (await repository.readSettings()).person;
       },
       environment,
+      sessions: createSessionHost({ host, projectId: project.projectId, tools }),
+      homes,
       claimTask: async (taskId, holder) =>
         (await this.#tracker?.claim(taskId, holder)) ?? { type: "claimed" },
       log,

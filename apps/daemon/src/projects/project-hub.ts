@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Actor, Project, ProjectConfig } from "@canopy/protocol";
 import { CanopyError, projectConfigSchema } from "@canopy/protocol";
 import {
@@ -10,7 +11,7 @@ import {
   selectSessions,
 } from "@canopy/core";
 import { readRepositoryIdentity } from "@canopy/git";
-import { recoverAttempts } from "@canopy/runner";
+import { openAgentHomes, recoverAttempts } from "@canopy/runner";
 import type { BackendName, RefusalRecord, StaleWorkspace, WorkspaceStore } from "@canopy/workspace";
 import { openWorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
@@ -18,7 +19,7 @@ import type { ProjectContext } from "./open-project.ts";
 import { OpenProject } from "./open-project.ts";
 
 /** What a hub needs beside what its projects need. */
-export interface HubOptions extends Omit<ProjectContext, "workspacesFor"> {
+export interface HubOptions extends Omit<ProjectContext, "workspacesFor" | "homes"> {
   readonly cacheDir: string;
   /** Folders of the daemon's that no sandbox shows. */
   readonly privateDirectories: readonly string[];
@@ -34,7 +35,11 @@ export class ProjectHub implements AsyncDisposable {
 
   constructor(options: HubOptions) {
     this.#options = options;
-    this.#context = { ...options, workspacesFor: (config) => this.#storeFor(config.workspace.backend) };
+    this.#context = {
+      ...options,
+      homes: openAgentHomes(join(options.cacheDir, "sessions")),
+      workspacesFor: (config) => this.#storeFor(config.workspace.backend),
+    };
   }
 
   /** The project of a folder; registered and opened when it is new. Throws `repository.*`. */
@@ -146,6 +151,7 @@ export class ProjectHub implements AsyncDisposable {
           repository: opened.repository,
           person: (await opened.repository.readSettings()).person,
           policy: config.commits,
+          homes: this.#context.homes,
           log,
           now: () => Date.now(),
         },

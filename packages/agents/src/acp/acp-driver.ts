@@ -109,6 +109,8 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
         command: options.command.join(" "),
         program: isFoundAnywhere(program) ? program : null,
         capabilities: USUAL_CAPABILITIES,
+        // Of the agents that are known; what is not there is passed over.
+        memory: [".local/share/opencode", ".gemini"],
       };
     },
     probe(spec: AgentProbeSpec): Promise<ProbeResult> {

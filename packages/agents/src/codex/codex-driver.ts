@@ -100,6 +100,8 @@ export function createCodexDriver(options: CodexDriverOptions): AgentDriver {
       command: [command, "app-server", ...(options.args ?? [])].join(" "),
       program: isFoundAnywhere(command) ? command : null,
       capabilities: CODEX_CAPABILITIES,
+      // Its databases hold absolute paths: from another HOME it finds its sessions by their files alone.
+      memory: [".codex/sessions"],
     }),
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
     start: (spec: AgentStartSpec) => startCodex(options, spec),

@@ -51,6 +51,7 @@ export function createCommandDriver(options: CommandDriverOptions): AgentDriver 
         command,
         program: program !== null && isFoundAnywhere(program) ? program : null,
         capabilities: COMMAND_CAPABILITIES,
+        memory: [],
       };
     },
     probe(spec: AgentProbeSpec): Promise<ProbeResult> {

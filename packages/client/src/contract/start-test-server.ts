@@ -61,6 +61,10 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
     planRun: notHere,
     startRun: notHere,
     deliver: notHere,
+    coordination: {
+      handleHook: ({ body }) => Promise.resolve({ body, exitCode: 0 }),
+      act: (request) => Promise.resolve({ type: request.action.type }),
+    },
     queue: {
       wake: notHere,
       readConflict: notHere,

@@ -17,5 +17,9 @@ export function reduceFeatureState(state: FeatureState, event: FeatureEvent): Fe
     const { turn } = event;
     return { ...state, turns: upsertAtEnd(state.turns, turn, (other) => other.turnId === turn.turnId) };
   }
+  if (event.type === "context.added") return { ...state, context: [...state.context, event.entry] };
+  if (event.type === "context.removed") {
+    return { ...state, context: state.context.filter((entry) => entry.entryId !== event.entryId) };
+  }
   return state;
 }

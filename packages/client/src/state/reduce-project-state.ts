@@ -78,6 +78,11 @@ export function reduceProjectState(state: ProjectState, event: ProjectEvent): Pr
     const others = state.overlaps.filter((overlap) => overlap.attemptId !== event.attemptId);
     return { ...state, overlaps: sortOverlaps([...others, ...event.overlaps]) };
   }
+  if ("inquiry" in event) {
+    const { inquiry } = event;
+    const others = state.inquiries.filter((other) => other.inquiryId !== inquiry.inquiryId);
+    return { ...state, inquiries: inquiry.state === "open" ? [...others, inquiry] : others };
+  }
   if ("session" in event)
     return { ...state, sessions: upsertSorted(state.sessions, event.session, bySessionId) };
   if ("change" in event) {

@@ -54,8 +54,11 @@ test("a feature's events fold into its snapshot", () => {
     play.accept({ type: "turn.append", sessionId, turnId, events });
     play.accept({ type: "turn.end", sessionId, turnId, reason: "end_turn" });
   }
+  for (const text of ["first", "second"]) play.accept({ type: "context.add", kind: "learning", text });
+  const [entry] = Reflect.get(play.room.snapshot().state as object, "context") as { entryId: string }[];
+  play.accept({ type: "context.remove", entryId: entry?.entryId ?? "" });
   play.accept({ type: "session.end", sessionId: "ses_b", state: "lost", reason: "gone" });
-  const empty: FeatureState = { sessions: [], prompts: [], turns: [] };
+  const empty: FeatureState = { sessions: [], prompts: [], turns: [], context: [] };
   const state = expectSameFold(play, featureView("feature/ftr_general-web"), empty);
   expect([state.sessions.map(({ state: at }) => at), state.prompts.length, state.turns.length]).toEqual([
     ["idle", "lost"],

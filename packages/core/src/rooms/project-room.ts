@@ -2,6 +2,7 @@ import type { ProjectCommand, ProjectEvent } from "@canopy/protocol";
 import { projectCommandSchema } from "@canopy/protocol";
 import { claimFeature } from "../claims/claim-feature.ts";
 import type { RoomDefinition } from "../kernel/room-definition.ts";
+import { inquiryFeature } from "../inquiries/inquiry-feature.ts";
 import { jobFeature } from "../jobs/job-feature.ts";
 import { mailFeature } from "../mail/mail-feature.ts";
 import { queueFeature } from "../merge-queue/queue-feature.ts";
@@ -20,6 +21,7 @@ export const projectRoom: RoomDefinition<ProjectCommand, ProjectEvent> = {
   features: [
     taskFeature,
     sessionFeature,
+    inquiryFeature,
     jobFeature,
     queueFeature,
     scheduleFeature,

@@ -1,5 +1,6 @@
 import type { Attempt, Change, Comment, Dependency, ProjectState, Task } from "@canopy/protocol";
 import { selectClaims, selectTickets } from "../claims/claim-rows.ts";
+import { selectOpenInquiries } from "../inquiries/inquiry-feature.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
 import { selectChanges, selectChangesOfTask } from "../merge-queue/change-rows.ts";
@@ -37,6 +38,7 @@ export function selectProjectState(sql: Sql): ProjectState {
       waits: selectPendingWaits(sql),
       isFinished: isFinished(sql),
     },
+    inquiries: selectOpenInquiries(sql),
   };
 }
 

@@ -1,5 +1,6 @@
 import type {
   Attempt,
+  ContinuedAttempt,
   Job,
   Json,
   JobPayload,
@@ -26,9 +27,11 @@ import { describeConflict } from "../merge-queue/settle-conflict.ts";
 import { selectStack } from "../merge-queue/stack-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { activateSession } from "../sessions/session-feature.ts";
-import { buildPrompt } from "../tasks/build-prompt.ts";
+import { selectInquiry } from "../inquiries/inquiry-feature.ts";
+import { buildAnswerPrompt, buildContinuePrompt, buildPrompt } from "../tasks/build-prompt.ts";
 import { selectComments, selectTask } from "../tasks/select-tasks.ts";
 import { endAttempt } from "./end-attempt.ts";
+import { selectSpent } from "./select-spent.ts";
 import { isFinal, selectAttempt, selectAttemptsOfTask, selectRun } from "./run-rows.ts";
 
 type Context = DecideContext<ProjectEvent>;
@@ -47,6 +50,24 @@ function selectChangeReasons(sql: Sql, taskId: string): ReadonlyMap<string, stri
   );
 }
 
+/** What an attempt goes on with: the one before it in the same session. */
+function buildContinued(
+  context: Context,
+  attempt: Attempt,
+  earlier: readonly Attempt[],
+  prompt: string,
+): ContinuedAttempt | null {
+  const before = earlier.findLast((other) => other.sessionId === attempt.sessionId);
+  if (before === undefined) return null;
+  const { attemptId, capture, baseCommit } = before;
+  const inquiry = before.parkedFor == null ? undefined : selectInquiry(context.sql, before.parkedFor);
+  return {
+    attemptId,
+    work: capture === null || baseCommit === null ? null : { baseCommit, commit: capture.commit },
+    prompt: inquiry?.state === "answered" ? buildAnswerPrompt(inquiry) : buildContinuePrompt(prompt),
+  };
+}
+
 function buildAttemptPayload(context: Context, job: Job): JobPayload {
   const attempt = selectAttempt(context.sql, job.subjectIds[0] ?? "");
   assert(attempt !== undefined, `job ${job.jobId} has an attempt`);
@@ -56,6 +77,12 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
   const earlier = selectAttemptsOfTask(context.sql, task.taskId).filter(
     (other) => other.number < attempt.number,
   );
+  const prompt = buildPrompt({
+    task,
+    comments: selectComments(context.sql, task.taskId),
+    earlier,
+    changeReasons: selectChangeReasons(context.sql, task.taskId),
+  });
   return {
     kind: "attempt",
     attemptId: attempt.attemptId,
@@ -66,12 +93,7 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     title: task.title,
     description: task.description,
     labels: task.labels,
-    prompt: buildPrompt({
-      task,
-      comments: selectComments(context.sql, task.taskId),
-      earlier,
-      changeReasons: selectChangeReasons(context.sql, task.taskId),
-    }),
+    prompt,
     agent: attempt.agent,
     model: attempt.model,
     timeoutMs: selectTimeoutMs(context.sql, attempt) ?? task.timeoutMs ?? run.options.timeoutMs,
@@ -81,6 +103,8 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     checkout: run.options.checkout ?? null,
     askedBy: run.startedBy,
     ladder: attempt.ladder == null ? null : buildLadderJob(context.sql, attempt.ladder),
+    continues: attempt.ladder == null ? buildContinued(context, attempt, earlier, prompt) : null,
+    spent: selectSpent(context.sql, { attempt, run, earlier, nowMs: context.nowMs }),
   };
 }
 
@@ -125,6 +149,8 @@ function loseJob(context: Context, job: Job): void {
     failure: null,
     summary: "the program that ran it ended; what it had done is kept",
     usage: attempt.usage,
+    parkedFor: null,
+    steps: 0,
   });
 }
 

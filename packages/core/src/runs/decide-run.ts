@@ -68,6 +68,8 @@ function stopAttempt(context: Context, attempt: Attempt, how: "kill" | "stop"): 
     failure: null,
     summary: "ended before it started",
     usage: ZERO_USAGE,
+    parkedFor: null,
+    steps: 0,
   });
 }
 

@@ -11,11 +11,12 @@ import type {
 import { assert } from "@canopy/protocol";
 import type { DecideContext } from "../kernel/room-definition.ts";
 import { decideRetry } from "../schedule/retry-policy.ts";
+import { closeInquiriesOf, selectInquiry } from "../inquiries/inquiry-feature.ts";
 import { CHANGE_DEFAULTS } from "../merge-queue/change-rows.ts";
 import { settleLadderAttempt } from "../merge-queue/ladder.ts";
 import { endSession } from "../sessions/session-feature.ts";
 import { addComment, closeTask, releaseTask } from "../tasks/decide-task.ts";
-import { selectTask } from "../tasks/select-tasks.ts";
+import { selectTask, selectTasksByStatus } from "../tasks/select-tasks.ts";
 import { selectFailureCount, selectRun } from "./run-rows.ts";
 import { countInRun } from "./run-totals.ts";
 
@@ -67,6 +68,16 @@ export function giveTaskBack(context: Context, attempt: Attempt, failure: Failur
   return true;
 }
 
+/** A parked task waits for its answer in every run, unless that has come meanwhile. */
+function holdParked(context: Context, attempt: Attempt): void {
+  const inquiry = attempt.parkedFor == null ? undefined : selectInquiry(context.sql, attempt.parkedFor);
+  if (inquiry?.state !== "open") return;
+  const { taskId } = attempt;
+  const cause = inquiry.kind === "budget" ? "budget" : "question";
+  const message = inquiry.text.slice(0, 2000);
+  context.emit({ type: "hold.placed", hold: { taskId, runId: null, cause, untilMs: null, message } });
+}
+
 /** Gives a failed task back for good: out of this run, and, when the task itself is to blame, marked for a person. */
 export function giveTaskUp(context: Context, attempt: Attempt, failure: Failure): void {
   const run = selectRun(context.sql, attempt.runId);
@@ -74,7 +85,8 @@ export function giveTaskUp(context: Context, attempt: Attempt, failure: Failure)
   assert(run !== undefined && task !== undefined, "an attempt has a run and a task");
   const released = releaseTask(context, task, "open");
   holdInRun(context, attempt, failure, null);
-  if (failure.cause === "configuration") drainRun(context, run);
+  // A wrong agent fails every task alike, and so does a run that has spent what it may: no task is to blame.
+  if (failure.cause === "configuration" || failure.cause === "run-budget") drainRun(context, run);
   else if (failure.cause === "claimed-elsewhere") {
     context.emit({ type: "task.updated", task: { ...released, status: "deferred" } });
   } else markForInvestigation(context, released, failure);
@@ -169,6 +181,21 @@ function settle(context: Context, attempt: Attempt, result: AttemptResult): void
       return;
     case "interrupted":
       if (isHolder) releaseTask(context, task, "open");
+      holdParked(context, attempt);
+  }
+}
+
+/** Tasks that the session's agent had claimed along with its own. */
+function giveClaimsBack(context: Context, attempt: Attempt): void {
+  for (const task of selectTasksByStatus(context.sql, "in_progress")) {
+    if (task.claim?.holder !== attempt.sessionId) continue;
+    const released = releaseTask(context, task, "open");
+    const own = selectTask(context.sql, attempt.taskId);
+    addComment(
+      context,
+      released,
+      `claimed by ${attempt.sessionId} while it worked on #${own?.number ?? "?"}`,
+    );
   }
 }
 
@@ -181,11 +208,15 @@ export function endAttempt(context: Context, attempt: Attempt, result: AttemptRe
     capture: result.capture ?? attempt.capture,
     failure: result.outcome === "unchanged" ? NO_OP : result.failure,
     summary: result.summary,
+    steps: result.steps ?? 0,
+    parkedFor: result.outcome === "interrupted" ? (result.parkedFor ?? null) : null,
     usage: result.usage,
     endedAtMs: context.nowMs,
   };
   context.emit({ type: "attempt.ended", attempt: ended });
   endSession(context, ended.sessionId, ended.state);
+  giveClaimsBack(context, ended);
+  closeInquiriesOf(context, ended.attemptId, ended.parkedFor);
   countInRun(context, ended.runId, "attempts", result.usage);
   if (ended.ladder == null) settle(context, ended, result);
   else settleLadderAttempt(context, ended, result);

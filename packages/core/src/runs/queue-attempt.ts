@@ -32,6 +32,8 @@ export function queueAttempt(context: DecideContext<ProjectEvent>, plan: Attempt
     capture: null,
     failure: null,
     summary: "",
+    parkedFor: null,
+    steps: 0,
     usage: ZERO_USAGE,
     queuedAtMs: context.nowMs,
     startedAtMs: null,

@@ -86,6 +86,13 @@ export function selectActiveAttempts(sql: Sql): Attempt[] {
     .map((row) => parseColumn<Attempt>(row, "value"));
 }
 
+/** The last attempt of a task when it was cut off at work by something that is nobody's fault, else null. */
+export function selectCutOffAttempt(sql: Sql, taskId: string): Attempt | null {
+  const last = selectAttemptsOfTask(sql, taskId).at(-1);
+  if (last === undefined || last.ladder != null) return null;
+  return last.state === "interrupted" && last.startedAtMs !== null ? last : null;
+}
+
 /** How many tries a task has had. */
 export function countAttempts(sql: Sql, taskId: string): number {
   const [row] = sql.exec("SELECT COUNT(*) AS count FROM attempts WHERE task_id = ?", taskId);

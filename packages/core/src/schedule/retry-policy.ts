@@ -13,6 +13,10 @@ export const DEFAULT_RETRY_RULES: Readonly<Record<FailureCause, RetryRule>> = {
   workspace: { limit: null, delayMs: 2_000, maxDelayMs: 60_000 },
   configuration: { limit: 0, delayMs: 0, maxDelayMs: 0 },
   "claimed-elsewhere": { limit: 0, delayMs: 0, maxDelayMs: 0 },
+  blocked: { limit: 0, delayMs: 0, maxDelayMs: 0 },
+  question: { limit: 0, delayMs: 0, maxDelayMs: 0 },
+  budget: { limit: 0, delayMs: 0, maxDelayMs: 0 },
+  "run-budget": { limit: 0, delayMs: 0, maxDelayMs: 0 },
 };
 
 /** Whether a failed task is tried again, and after which pause in ms. */

@@ -23,6 +23,7 @@ import {
   countAttemptsByTask,
   selectActiveAttempts,
   selectActiveRuns,
+  selectCutOffAttempt,
   selectHolds,
   selectHoldsOfTask,
 } from "../runs/run-rows.ts";
@@ -79,14 +80,19 @@ export function selectActiveTasks(sql: Sql, attempts: readonly Attempt[]): Task[
 }
 
 function startAttempt(context: Context, run: Run, task: Task): void {
+  const agent = task.agent ?? run.options.agent;
+  const cutOff = selectCutOffAttempt(context.sql, task.taskId);
+  // A person's answer is for the session that asked, whichever run is at work by then.
+  const isOurs = cutOff !== null && (cutOff.runId === run.runId || cutOff.parkedFor != null);
+  const goesOn = isOurs && cutOff.agent === agent;
   const attempt = queueAttempt(context, {
     run,
     task,
     role: "worker",
-    agent: task.agent ?? run.options.agent,
+    agent,
     model: task.model ?? run.options.model,
     ladder: null,
-    sessionId: null,
+    sessionId: goesOn ? cutOff.sessionId : null,
   });
   claimTask(context, task, attempt.attemptId);
 }

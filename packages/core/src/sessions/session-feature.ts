@@ -70,6 +70,13 @@ export function activateSession(context: Context, sessionId: string, sandboxLeve
   context.emit({ type: "session.updated", session: { ...session, state: "active", sandboxLevel } });
 }
 
+/** Emits a session's new state; the same state again changes nothing. */
+export function setSessionState(context: Context, sessionId: string, state: Session["state"]): void {
+  const session = selectSession(context.sql, sessionId);
+  if (session === undefined || session.state === state) return;
+  context.emit({ type: "session.updated", session: { ...session, state } });
+}
+
 /** Emits the end of a session. */
 export function endSession(context: Context, sessionId: string, reason: string): void {
   const session = selectSession(context.sql, sessionId);

@@ -1,4 +1,4 @@
-import type { Attempt, Comment, Task } from "@canopy/protocol";
+import type { Attempt, Comment, Inquiry, Json, Task } from "@canopy/protocol";
 
 const MAX_FAILURE_CHARS = 4000;
 const MAX_COMMENTS = 20;
@@ -65,4 +65,37 @@ export function buildPrompt({ task, comments, earlier, changeReasons }: PromptIn
     );
   }
   return `${parts.join("\n\n")}\n`;
+}
+
+/** What an agent is told whose work was cut off: it goes on in the same session, its files are as it left them. */
+export function buildContinuePrompt(prompt: string): string {
+  return [
+    "You were cut off in the middle of your work, not by your fault. Your files are as you left them, in a new copy.",
+    "Look at what you have done so far and go on from there. For reference, this is what you were asked:",
+    "",
+    prompt,
+  ].join("\n");
+}
+
+/** What an agent is told when a person has answered: it goes on in the same session, its files are as it left them. */
+export function buildAnswerPrompt(inquiry: Inquiry): string {
+  const by = inquiry.by ?? "somebody";
+  if (inquiry.kind === "budget")
+    return `You had used up your budget; ${by} lets you go on. Your files are as you left them. Go on with your task.\n`;
+  return [
+    "You asked, and your work waited for the answer. Your files are as you left them, in a new copy.",
+    `Your question: ${inquiry.text}`,
+    `The answer of ${by}: ${describeAnswer(inquiry.answer)}`,
+    "Go on with your task.",
+    "",
+  ].join("\n");
+}
+
+/** An answer in words. */
+export function describeAnswer(answer: Json): string {
+  if (answer === null) return "refused";
+  if (typeof answer !== "object" || Array.isArray(answer)) return String(answer);
+  return Object.entries(answer)
+    .map(([question, text]) => `${question}: ${typeof text === "string" ? text : JSON.stringify(text)}`)
+    .join("\n");
 }

@@ -11,6 +11,7 @@ import type {
 import { isLiveOnly, reject } from "@canopy/protocol";
 import type { DecideAnswer, DecideContext, RoomFeature } from "../kernel/room-definition.ts";
 import { accept } from "../kernel/room-definition.ts";
+import { selectContext } from "../context/context-feature.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn, readNumber } from "../kernel/sql.ts";
 
@@ -48,6 +49,15 @@ export function selectTranscript(
     .map((row) => parseColumn<TranscriptEntry>(row, "value"));
 }
 
+/** The prompt of a session that is next in line, or undefined. */
+export function selectQueuedPrompt(sql: Sql, sessionId: string): Prompt | undefined {
+  const [row] = sql.exec(
+    "SELECT value FROM prompts WHERE session_id = ? AND state = 'queued' ORDER BY position LIMIT 1",
+    sessionId,
+  );
+  return row === undefined ? undefined : parseColumn<Prompt>(row, "value");
+}
+
 /** Prompts of a session, oldest first. */
 export function selectPrompts(sql: Sql, sessionId: string): Prompt[] {
   return sql
@@ -63,6 +73,7 @@ export function selectFeatureState(sql: Sql): FeatureState {
     sessions: all<Session>("sessions", "session_id"),
     prompts: all<Prompt>("prompts", "position"),
     turns: all<Turn>("turns", "position"),
+    context: selectContext(sql),
   };
 }
 
@@ -100,6 +111,7 @@ function decideSubmitPrompt(context: Context, command: Command<"prompt.submit">)
     sessionId: command.sessionId,
     author: command.author,
     text: command.text,
+    delivery: command.delivery,
     state: "queued",
     atMs: context.nowMs,
   };

@@ -19,6 +19,8 @@ export interface WorkspacePlan {
   readonly job: AttemptJob;
   /** The commit to start from; left out: the integration branch's tip. */
   readonly start?: string;
+  /** What a recovery after a crash needs to know beside the job. */
+  readonly note: { readonly parent: string | null; readonly memory: readonly string[] };
   readonly signal: AbortSignal;
 }
 
@@ -38,11 +40,15 @@ export interface WorkspaceNote {
   readonly agent: string;
   readonly model: string | null;
   readonly askedBy: string;
+  /** What the work's commit stands on; null: the workspace's own commit. */
+  readonly parent: string | null;
+  /** Where the agent keeps its conversations, below HOME. */
+  readonly memory: readonly string[];
 }
 
-function createNote(job: AttemptJob): WorkspaceNote {
+function createNote({ job, note }: WorkspacePlan): WorkspaceNote {
   const { attemptId, taskId, sessionId, title, agent, model, askedBy } = job;
-  return { version: 1, attemptId, taskId, sessionId, title, agent, model, askedBy };
+  return { version: 1, attemptId, taskId, sessionId, title, agent, model, askedBy, ...note };
 }
 
 async function readBase(repository: Repository, job: AttemptJob): Promise<string> {
@@ -91,10 +97,14 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
     portCount: config.ports,
     environment: { inherit: config.env },
     sandbox,
-    metadata: { ...createNote(job) } satisfies Json,
+    metadata: toJson(createNote(plan)),
     signal:
       config.setup === undefined
         ? plan.signal
         : AbortSignal.any([plan.signal, AbortSignal.timeout(config.setup_timeout)]),
   });
+}
+
+function toJson(note: WorkspaceNote): Json {
+  return { ...note, memory: [...note.memory] };
 }

@@ -5,6 +5,7 @@ import type { StaleWorkspace } from "@canopy/workspace";
 import { z } from "zod";
 import type { JobSource } from "../job-source.ts";
 import type { RunnerLog } from "../runner-log.ts";
+import type { AgentHomes } from "../sessions/agent-homes.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import { keepAttempt } from "./keep-attempt.ts";
 
@@ -14,6 +15,7 @@ export interface RecoverContext {
   readonly repository: Repository;
   readonly person: Person | null;
   readonly policy: ProjectConfig["commits"];
+  readonly homes?: AgentHomes;
   readonly log: RunnerLog;
   readonly now: () => number;
 }
@@ -27,6 +29,8 @@ const noteSchema = z.object({
   agent: z.string(),
   model: z.string().nullable(),
   askedBy: z.string(),
+  parent: z.string().nullable().default(null),
+  memory: z.array(z.string()).default([]),
 });
 
 /**
@@ -62,11 +66,13 @@ async function recoverOne(context: RecoverContext, stale: StaleWorkspace): Promi
     sessionId: brandId("session", note.data.sessionId),
   };
   const workspace = await stale.open();
+  await context.homes?.keep(label.sessionId, workspace.homeDirectory, note.data.memory);
+  const baseCommit = note.data.parent ?? workspace.commit;
   const capture = await captureWorkspace(context.repository, workspace);
   const kept = await keepAttempt({
     repository: context.repository,
     label,
-    baseCommit: workspace.commit,
+    baseCommit,
     capture,
     person: context.person,
     policy: context.policy,
@@ -74,7 +80,7 @@ async function recoverOne(context: RecoverContext, stale: StaleWorkspace): Promi
   });
   if (kept !== null) {
     await context.source.submit(
-      { type: "attempt.recover", attemptId: label.attemptId, baseCommit: workspace.commit, capture: kept },
+      { type: "attempt.recover", attemptId: label.attemptId, baseCommit, capture: kept },
       `recover:${label.attemptId}:${kept.commit}`,
     );
   }

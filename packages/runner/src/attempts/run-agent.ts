@@ -1,15 +1,31 @@
-import type { AgentEvent, AttemptJob, Failure, TurnEndReason, Usage } from "@canopy/protocol";
+import type {
+  AgentEvent,
+  AttemptJob,
+  Failure,
+  InquiryId,
+  ProjectConfig,
+  TurnEndReason,
+  Usage,
+} from "@canopy/protocol";
 import { ZERO_USAGE } from "@canopy/protocol";
-import type { AgentSession, ResolvedAgent, TurnResult } from "@canopy/agents";
+import type { AgentSession, BudgetBreach, ResolvedAgent, TurnResult } from "@canopy/agents";
 import type { Workspace } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
+import type { RunnerLog } from "../runner-log.ts";
+import { openBudgetInquiry, settleBreach } from "../sessions/budget-breach.ts";
+import { PersonDesk, permissionsOf, toPermissionRules } from "../sessions/person-desk.ts";
+import type { ProviderGate } from "../sessions/provider-gate.ts";
+import { accountOf } from "../sessions/provider-gate.ts";
+import type { HostedSession, TurnPrompt } from "../sessions/session-host.ts";
+import { SessionTranscript } from "../sessions/session-transcript.ts";
+import type { SpendingMeter } from "../sessions/spending-book.ts";
+import { startAgentSession } from "../sessions/start-agent-session.ts";
 import { describeActivity } from "./describe-activity.ts";
 import { failureOfTurn } from "./failure-of.ts";
-import { TranscriptWriter } from "./transcript-writer.ts";
 
-/** Feature in which attempts' sessions are. */
-const GENERAL_FEATURE = "ftr_general";
 const ACTIVITY_EVERY_MS = 200;
+const JUDGE_EVERY_MS = 1_000;
+const TOLD_NOTICE = "the agent had lost its own conversation: it was told this transcript";
 
 /** What runAgent needs. */
 export interface AgentRun {
@@ -17,22 +33,44 @@ export interface AgentRun {
   readonly agent: ResolvedAgent;
   readonly workspace: Workspace;
   readonly job: AttemptJob;
+  readonly config: ProjectConfig;
   /** Variables of the user's environment that the agent may see, by name. */
   readonly environment: Readonly<Record<string, string>>;
   /** What the agent is asked. */
   readonly prompt: string;
+  /** What the agent is told and may use; null for agents that take neither. */
+  readonly hosted: HostedSession | null;
+  readonly meter: SpendingMeter;
+  readonly gate: ProviderGate;
   /** Called when the agent has changed files. */
   readonly onEdit: () => void;
   readonly signal: AbortSignal;
+  readonly log: RunnerLog;
   readonly now: () => number;
 }
 
-/** How the agent's turn went. `wasTimedOut` when the attempt's time was up. */
+/** How the agent's work went. */
 export interface AgentOutcome {
   readonly reason: TurnEndReason;
   readonly usage: Usage;
+  readonly steps: number;
   readonly failure: Failure | null;
   readonly summary: string;
+  /** The inquiry that the work waits for. */
+  readonly parkedFor: InquiryId | null;
+}
+
+/** One process of the agent: its model, and the first thing it is asked. */
+interface Leg {
+  readonly model: string | null;
+  readonly prompt: TurnPrompt;
+}
+
+/** How a leg ended. */
+interface LegEnd {
+  readonly result: TurnResult;
+  readonly parkedFor: InquiryId | null;
+  readonly breach: BudgetBreach | null;
 }
 
 /** Tools that change files, as far as an agent says what its tools do. */
@@ -40,48 +78,135 @@ function isEdit(event: AgentEvent): boolean {
   return event.type === "tool.ended" && ["edit", "delete", "move", "execute"].includes(event.tool.kind);
 }
 
-async function pumpEvents(run: AgentRun, session: AgentSession, writer: TranscriptWriter): Promise<void> {
-  let lastActivityMs = 0;
-  for await (const event of session.events) {
-    await writer.write(event);
-    if (isEdit(event)) run.onEdit();
-    const text = describeActivity(event);
-    const nowMs = run.now();
-    if (text === null || nowMs - lastActivityMs < ACTIVITY_EVERY_MS) continue;
-    lastActivityMs = nowMs;
-    run.source.publishActivity({
-      attemptId: run.job.attemptId,
-      taskId: run.job.taskId,
-      text,
-      atMs: nowMs,
+/** An agent at work, with all that looks on. */
+class AgentAtWork {
+  readonly #run: AgentRun;
+  readonly #transcript: SessionTranscript;
+  readonly #session: AgentSession;
+  readonly #desk: PersonDesk;
+  readonly #ends: (() => void)[] = [];
+  #breach: BudgetBreach | null = null;
+  #wasInterrupted = false;
+
+  constructor(run: AgentRun, transcript: SessionTranscript, session: AgentSession) {
+    const { source, job, workspace, log, config, signal, hosted } = run;
+    this.#run = run;
+    this.#transcript = transcript;
+    this.#session = session;
+    this.#desk = new PersonDesk({
+      source,
+      job,
+      cwd: workspace.path,
+      config: permissionsOf(config.permissions, job),
+      session,
+      onPark: () => this.#cancel(),
+      log,
     });
+    const onAbort = (): void => this.#cancel();
+    signal.addEventListener("abort", onAbort, { once: true });
+    const watch = setInterval(() => this.#judge(), JUDGE_EVERY_MS);
+    const endInterrupts = hosted?.onInterrupt(() => {
+      this.#wasInterrupted = true;
+      this.#cancel();
+    });
+    this.#ends.push(
+      () => signal.removeEventListener("abort", onAbort),
+      () => clearInterval(watch),
+      () => endInterrupts?.(),
+      () => this.#desk[Symbol.dispose](),
+    );
+    if (signal.aborted) onAbort();
+  }
+
+  /** Turn after turn, until nothing is left to ask; then ends the agent. */
+  async work(first: TurnPrompt): Promise<LegEnd> {
+    const pump = this.#pump();
+    let result: TurnResult = { reason: "failed", usage: ZERO_USAGE, error: null, lastMessage: "" };
+    try {
+      await this.#transcript.begin(first);
+      for (let prompt: TurnPrompt | null = first; prompt !== null;) {
+        result = await this.#turn(prompt);
+        prompt = this.#next(result);
+        if (prompt === null) break;
+        await this.#transcript.endTurn(result.reason);
+        await this.#transcript.begin(prompt);
+      }
+    } finally {
+      for (const end of this.#ends) end();
+      await this.#session.close();
+      await pump;
+      await this.#transcript.end(result.reason);
+    }
+    return { result, parkedFor: this.#desk.parkedFor, breach: this.#breach };
+  }
+
+  async #turn(prompt: TurnPrompt): Promise<TurnResult> {
+    const { gate, agent, environment, config, signal } = this.#run;
+    const account = accountOf(agent, environment);
+    const { burst, turns_per_minute: maxPerMinute } = config.provider;
+    const options = { burst, maxPerMinute, minPerMinute: Math.min(2, maxPerMinute) };
+    if (this.#run.hosted !== null && !signal.aborted)
+      await gate.enter(account, options, signal).catch(() => undefined);
+    const result = await this.#session.prompt(prompt.text);
+    const { error } = result;
+    gate.leave(account, options, {
+      errorKind: error?.kind ?? null,
+      retryAfterMs: error?.retryAfterMs ?? null,
+    });
+    return result;
+  }
+
+  /** What people asked of the session meanwhile. */
+  #next(result: TurnResult): TurnPrompt | null {
+    const { hosted, signal } = this.#run;
+    const goesOn = result.reason === "end_turn" || (result.reason === "cancelled" && this.#wasInterrupted);
+    this.#wasInterrupted = false;
+    if (!goesOn || signal.aborted || this.#desk.parkedFor !== null || this.#breach !== null) return null;
+    return hosted?.nextPrompt() ?? null;
+  }
+
+  async #pump(): Promise<void> {
+    const { onEdit, meter } = this.#run;
+    let lastActivityMs = 0;
+    for await (const event of this.#session.events) {
+      await this.#transcript.write(event);
+      this.#desk.take(event);
+      if (event.type === "usage") meter.noteUsage(event.usage);
+      if (event.type === "tool.started" || event.type === "message.done") meter.noteStep();
+      this.#judge();
+      if (isEdit(event)) onEdit();
+      lastActivityMs = this.#tell(event, lastActivityMs);
+    }
+  }
+
+  #tell(event: AgentEvent, lastActivityMs: number): number {
+    const { source, job, now } = this.#run;
+    const text = describeActivity(event);
+    const nowMs = now();
+    if (text === null || nowMs - lastActivityMs < ACTIVITY_EVERY_MS) return lastActivityMs;
+    source.publishActivity({ attemptId: job.attemptId, taskId: job.taskId, text, atMs: nowMs });
+    return nowMs;
+  }
+
+  #judge(): void {
+    if (this.#breach !== null) return;
+    this.#breach = this.#run.meter.judge(this.#run.now());
+    if (this.#breach !== null) this.#cancel();
+  }
+
+  #cancel(): void {
+    this.#session.cancel().catch(() => undefined);
   }
 }
 
-function toOutcome(result: TurnResult): AgentOutcome {
-  return {
-    reason: result.reason,
-    usage: result.usage,
-    failure: result.error === null ? null : failureOfTurn(result.error),
-    summary: result.lastMessage.slice(-4000),
-  };
-}
-
-/**
- * Starts the agent in its workspace, gives it the prompt, writes its transcript, and ends it. Aborting the signal cancels
- * the turn through the agent's own protocol first. Throws what the driver's start throws.
- */
-export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
-  const { job, workspace, agent, source } = run;
-  const session = await agent.driver.start({
+async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): Promise<LegEnd> {
+  const { job, workspace, agent } = run;
+  const spec = {
     spawn: workspace.spawn,
     cwd: workspace.path,
     env: { ...workspace.env, ...run.environment, CANOPY_ATTEMPT_NUMBER: String(job.attemptNumber) },
-    model: job.model ?? agent.model,
-    systemAppend: null,
-    mcpServers: [],
-    permissionPolicy: "allow-all",
-    resume: null,
+    model: leg.model,
+    permissionPolicy: toPermissionRules(permissionsOf(run.config.permissions, job)),
     task: {
       taskId: job.taskId,
       title: job.title,
@@ -92,39 +217,60 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
       attemptNumber: job.attemptNumber,
     },
     signal: run.signal,
-  });
-  const writer = await startTranscript(run, session);
-  const pump = pumpEvents(run, session, writer);
-  const cancel = (): void => {
-    session.cancel().catch(() => undefined);
   };
-  run.signal.addEventListener("abort", cancel, { once: true });
-  let result: TurnResult = { reason: "failed", usage: ZERO_USAGE, error: null, lastMessage: "" };
-  try {
-    if (run.signal.aborted) cancel();
-    result = await session.prompt(run.prompt);
-  } finally {
-    run.signal.removeEventListener("abort", cancel);
-    await session.close();
-    await pump;
-    await writer.end(result.reason);
-  }
-  source.publishActivity({ attemptId: job.attemptId, taskId: job.taskId, text: "done", atMs: run.now() });
-  return toOutcome(result);
+  run.meter.beginProcess();
+  const { session, memory } = await startAgentSession(agent.driver, spec, run.hosted);
+  if (memory === "told") await transcript.write({ type: "notice", level: "warn", text: TOLD_NOTICE });
+  return await new AgentAtWork(run, transcript, session).work(leg.prompt);
 }
 
-async function startTranscript(run: AgentRun, session: AgentSession): Promise<TranscriptWriter> {
-  try {
-    return await TranscriptWriter.start({
-      source: run.source,
-      featureId: GENERAL_FEATURE,
-      sessionId: run.job.sessionId,
-      attemptId: run.job.attemptId,
-      author: run.job.askedBy,
-      prompt: run.prompt,
-    });
-  } catch (error) {
-    await session.close();
-    throw error;
+/**
+ * Starts the agent in its workspace, gives it the prompt and what people ask meanwhile, writes its transcript, and ends it.
+ * Aborting the signal cancels the turn through the agent's own protocol first. Throws what the driver's start throws.
+ */
+export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
+  const { job, agent, source, meter, now } = run;
+  const transcript = new SessionTranscript(source, job);
+  let leg: Leg = {
+    model: job.model ?? agent.model,
+    prompt: { text: run.prompt, author: job.askedBy, promptId: null },
+  };
+  for (;;) {
+    // What is used up already is not gone beyond.
+    const early = meter.judge(now());
+    const end =
+      early === null || early.action.type === "cheaper"
+        ? await runLeg(run, transcript, leg)
+        : cutShort(early);
+    const settled = settleBreach(end);
+    if (settled.type === "cheaper") {
+      meter.grant();
+      leg = { model: settled.model, prompt: settled.prompt };
+      continue;
+    }
+    const asked = settled.type === "ask" ? await openBudgetInquiry(source, job, settled.text) : null;
+    source.publishActivity({ attemptId: job.attemptId, taskId: job.taskId, text: "done", atMs: now() });
+    return toOutcome(run, end, { failure: settled.type === "stop" ? settled.failure : null, asked });
   }
+}
+
+function cutShort(breach: BudgetBreach): LegEnd {
+  const result = { reason: "cancelled" as const, usage: ZERO_USAGE, error: null, lastMessage: "" };
+  return { result, parkedFor: null, breach };
+}
+
+function toOutcome(
+  { meter }: AgentRun,
+  { result, parkedFor }: LegEnd,
+  budget: { readonly failure: Failure | null; readonly asked: InquiryId | null },
+): AgentOutcome {
+  const failure = result.error === null ? null : failureOfTurn(result.error);
+  return {
+    reason: result.reason,
+    usage: meter.usage,
+    steps: meter.steps,
+    failure: budget.failure ?? failure,
+    summary: result.lastMessage.slice(-4000),
+    parkedFor: parkedFor ?? budget.asked,
+  };
 }

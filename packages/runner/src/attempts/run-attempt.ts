@@ -2,12 +2,18 @@ import type { AttemptJob, AttemptResult, Failure, ProjectConfig } from "@canopy/
 import { ZERO_USAGE } from "@canopy/protocol";
 import { resolveAgent } from "@canopy/agents";
 import type { MergeEngine, Person, Repository } from "@canopy/git";
-import type { Workspace, WorkspaceStore } from "@canopy/workspace";
+import type { WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
 import type { ClaimOutcome } from "../task-sources/task-source.ts";
 import type { Lease } from "../landing/queue-context.ts";
 import { readScopes } from "../landing/read-scopes.ts";
 import type { RunnerLog } from "../runner-log.ts";
+import type { AgentHomes } from "../sessions/agent-homes.ts";
+import { openAttemptSession } from "../sessions/open-attempt-session.ts";
+import type { SessionHost } from "../sessions/session-host.ts";
+import type { ProviderGate } from "../sessions/provider-gate.ts";
+import type { SpendingBook } from "../sessions/spending-book.ts";
+import type { SessionWork } from "../sessions/session-work.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import type { ConflictRadar } from "./conflict-radar.ts";
 import { RADAR_FILE } from "./conflict-radar.ts";
@@ -16,8 +22,9 @@ import { keepAttempt } from "./keep-attempt.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import type { LadderWork } from "./keep-ladder-work.ts";
 import { keepLadderWork } from "./keep-ladder-work.ts";
-import type { LadderPlan } from "./ladder-plan.ts";
-import { LADDER_FOLDERS, layOutFiles, planLadder } from "./ladder-plan.ts";
+import { LADDER_FOLDERS, layOutFiles } from "./ladder-plan.ts";
+import type { AttemptOrigin } from "./plan-origin.ts";
+import { planOrigin } from "./plan-origin.ts";
 import type { PreparedWorkspace } from "./prepare-workspace.ts";
 import { prepareWorkspace } from "./prepare-workspace.ts";
 import type { AgentOutcome } from "./run-agent.ts";
@@ -37,6 +44,12 @@ export interface AttemptContext {
   readonly person: Person | null;
   /** The user's environment, from which only named variables are taken. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What agents are told, their past, and the tools of the rooms; absent: none of it. */
+  readonly sessions?: SessionHost | undefined;
+  /** What all attempts of this runner share. */
+  readonly limits: { readonly book: SpendingBook; readonly gate: ProviderGate };
+  /** What agents remember between attempts of a session; absent: nothing. */
+  readonly homes?: AgentHomes | undefined;
   /** Claims the task where it comes from, just before the work begins. Absent: tasks are the room's own. */
   readonly claimTask?: ((taskId: string, holder: string) => Promise<ClaimOutcome>) | undefined;
   readonly log: RunnerLog;
@@ -67,6 +80,10 @@ function timeoutFailure(timeoutMs: number): Failure {
     agentError: "timeout",
     retryAfterMs: null,
   };
+}
+
+function blockedFailure(summary: string): Failure {
+  return { cause: "blocked", message: summary, agentError: null, retryAfterMs: null };
 }
 
 /** What the end of the agent's turn means for the attempt. */
@@ -117,11 +134,13 @@ export async function runAttempt(
 
 /** What came of the work itself, before what was left in the workspace is looked at. */
 interface Work {
-  readonly prepared: PreparedWorkspace | null;
-  /** For work on a stuck change. */
-  readonly plan: LadderPlan | null;
-  readonly outcome: AgentOutcome | null;
-  readonly failure: Failure | null;
+  origin: AttemptOrigin | null;
+  prepared: PreparedWorkspace | null;
+  /** Where the agent keeps its conversations. */
+  memory: readonly string[];
+  said: SessionWork | null;
+  outcome: AgentOutcome | null;
+  failure: Failure | null;
 }
 
 async function work(
@@ -130,51 +149,81 @@ async function work(
   job: AttemptJob,
   signal: AbortSignal,
 ): Promise<Work> {
-  let prepared: PreparedWorkspace | null = null;
-  let plan: LadderPlan | null = null;
+  const done: Work = {
+    origin: null,
+    prepared: null,
+    memory: [],
+    said: null,
+    outcome: null,
+    failure: null,
+  };
   try {
     const agent = resolveAgent(job.agent, context.config.agents, context.checkout);
+    done.memory = agent.driver.describe().memory;
     if (job.ladder === null) await requireClaim(context, job);
-    else plan = await planLadder(context, job, job.ladder);
-    const start = plan === null ? {} : { start: plan.start };
-    prepared = await prepareWorkspace({
-      ...context,
-      job,
-      ...start,
-      signal,
-    });
-    if (plan !== null) await layOutFiles(prepared.workspace, plan.files);
-    const { workspace } = prepared;
-    await context.source.submit(
-      {
-        type: "attempt.start",
-        ...lease,
-        baseCommit: workspace.commit,
-        workspaceBackend: workspace.backend,
-        sandboxLevel: workspace.sandboxLevel,
-      },
-      `start:${lease.jobId}:${lease.fence}`,
-    );
+    const origin = await planOrigin(context, job, agent);
+    done.origin = origin;
+    const { workspace } = await prepare(context, lease, job, { done, origin, signal });
+    const { sessions: host, homes, config } = context;
+    await using session = await openAttemptSession({ host, homes, agent, job, workspace, config, signal });
+    done.said = session.work;
     const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
-    const prompt = plan?.prompt ?? job.prompt;
     // Who resolves a conflict works where others do on purpose.
-    await using watch = plan === null ? context.radar.watch({ ...context, ...job, workspace }) : null;
+    await using watch = origin.plan === null ? context.radar.watch({ ...context, ...job, workspace }) : null;
     const onEdit = (): void => watch?.noteEdit();
-    const outcome = await runAgent({
+    const { prompt } = origin;
+    const { hosted } = session;
+    done.outcome = await runAgent({
       ...context,
       agent,
       workspace,
       job,
       prompt,
+      hosted,
+      meter: context.limits.book.open(job, config.budgets, context.now()),
+      gate: context.limits.gate,
       environment,
       onEdit,
       signal,
     });
-    return { prepared, plan, outcome, failure: null };
   } catch (error) {
-    const failure = error instanceof TakenElsewhereError ? error.failure : failureOfException(error);
-    return { prepared, plan, outcome: null, failure };
+    done.failure = error instanceof TakenElsewhereError ? error.failure : failureOfException(error);
   }
+  return done;
+}
+
+/** Makes the workspace and tells the room that the attempt has begun. */
+async function prepare(
+  context: AttemptContext,
+  lease: Lease,
+  job: AttemptJob,
+  parts: { readonly done: Work; readonly origin: AttemptOrigin; readonly signal: AbortSignal },
+): Promise<PreparedWorkspace> {
+  const { done, origin, signal } = parts;
+  const { plan, start } = origin;
+  // What stands on a stuck change is recovered by the ladder, not by a commit of its own.
+  const parent = plan === null ? origin.parent : null;
+  const prepared = await prepareWorkspace({
+    ...context,
+    job,
+    ...(start === null ? {} : { start }),
+    note: { parent, memory: done.memory },
+    signal,
+  });
+  done.prepared = prepared;
+  const { workspace } = prepared;
+  if (plan !== null) await layOutFiles(workspace, plan.files);
+  await context.source.submit(
+    {
+      type: "attempt.start",
+      ...lease,
+      baseCommit: parent ?? workspace.commit,
+      workspaceBackend: workspace.backend,
+      sandboxLevel: workspace.sandboxLevel,
+    },
+    `start:${lease.jobId}:${lease.fence}`,
+  );
+  return prepared;
 }
 
 async function carryOut(
@@ -188,15 +237,26 @@ async function carryOut(
   const early = judgeAbort(signal, timeout, job.timeoutMs);
   const workspace = done.prepared?.workspace ?? null;
   const limit = (await workspace?.describeLimitHit()) ?? null;
-  const { kept, failure, lost } = await keepWork(context, workspace, job, done.plan);
+  const { kept, failure, lost } = await keepWork(context, job, done);
   await done.prepared?.release();
   return {
     ...nameLimit(early ?? judgeWork(done, failure, kept !== null), limit),
     lost: [...lost],
-    baseCommit: done.plan?.parent ?? workspace?.commit ?? null,
+    baseCommit: done.origin?.parent ?? workspace?.commit ?? null,
     capture: kept,
-    summary: done.outcome?.summary ?? "",
-    usage: done.outcome?.usage ?? ZERO_USAGE,
+    ...readOutcome(done),
+  };
+}
+
+function readOutcome({
+  said,
+  outcome,
+}: Work): Pick<AttemptResult, "summary" | "usage" | "steps" | "parkedFor"> {
+  return {
+    summary: said?.note?.summary ?? outcome?.summary ?? "",
+    usage: outcome?.usage ?? ZERO_USAGE,
+    steps: outcome?.steps ?? 0,
+    parkedFor: outcome?.parkedFor ?? said?.parkedFor ?? null,
   };
 }
 
@@ -204,6 +264,11 @@ async function carryOut(
 function judgeWork(done: Work, captureFailure: Failure | null, hasChanges: boolean): Ending {
   const failure = done.failure ?? captureFailure;
   if (failure !== null || done.outcome === null) return { outcome: "failed", failure };
+  if ((done.outcome.parkedFor ?? done.said?.parkedFor ?? null) !== null)
+    return { outcome: "interrupted", failure: null };
+  const note = done.said?.note;
+  if (note?.outcome === "blocked" && done.outcome.failure === null)
+    return { outcome: "failed", failure: blockedFailure(note.summary) };
   return judge(done.outcome, hasChanges);
 }
 
@@ -236,15 +301,15 @@ async function requireClaim(context: AttemptContext, job: AttemptJob): Promise<v
   if (outcome?.type === "taken") throw new TakenElsewhereError(outcome.by);
 }
 
-async function keepWork(
-  context: AttemptContext,
-  workspace: Workspace | null,
-  job: AttemptJob,
-  plan: LadderPlan | null,
-): Promise<LadderWork> {
-  if (workspace === null) return { kept: null, failure: null, lost: [] };
+async function keepWork(context: AttemptContext, job: AttemptJob, done: Work): Promise<LadderWork> {
+  const { said } = done;
+  const plan = done.origin?.plan ?? null;
+  const workspace = done.prepared?.workspace;
+  if (workspace === undefined) return { kept: null, failure: null, lost: [] };
   try {
     await workspace.stopProcesses();
+    if (done.memory.length > 0)
+      await context.homes?.keep(job.sessionId, workspace.homeDirectory, done.memory);
     const leaveOut = plan === null ? [RADAR_FILE] : [RADAR_FILE, ...LADDER_FOLDERS];
     const capture = await captureWorkspace(context.repository, workspace, leaveOut);
     if (plan !== null && job.ladder !== null) {
@@ -255,8 +320,9 @@ async function keepWork(
     const kept = await keepAttempt({
       repository: context.repository,
       label: job,
-      baseCommit: workspace.commit,
+      baseCommit: done.origin?.parent ?? workspace.commit,
       capture,
+      ...(said?.message == null ? {} : { text: `${job.title}\n\n${said.message}` }),
       person: context.person,
       policy: context.config.commits,
       nowMs: context.now(),

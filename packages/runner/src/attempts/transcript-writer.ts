@@ -1,5 +1,5 @@
-import { randomUUID } from "node:crypto";
-import type { AgentEvent, AttemptId, SessionId, TurnEndReason, TurnId } from "@canopy/protocol";
+import { createHash, randomUUID } from "node:crypto";
+import type { AgentEvent, AttemptId, PromptId, SessionId, TurnEndReason, TurnId } from "@canopy/protocol";
 import { CanopyError, isLiveOnly } from "@canopy/protocol";
 import type { JobSource, SubmitOutcome } from "../job-source.ts";
 import { splitEntry } from "./split-entry.ts";
@@ -16,6 +16,8 @@ export interface TranscriptOptions {
   readonly attemptId: AttemptId;
   readonly author: string;
   readonly prompt: string;
+  /** Set when the room has the prompt already. */
+  readonly promptId: PromptId | null;
 }
 
 function readId(outcome: SubmitOutcome, name: string): string {
@@ -48,19 +50,23 @@ export class TranscriptWriter {
 
   /** Queues the prompt and starts its turn. The session must be open. Throws `internal` when the room refuses. */
   static async start(options: TranscriptOptions): Promise<TranscriptWriter> {
-    const { source, featureId, sessionId, attemptId } = options;
-    const submitted = await source.submitToFeature(
-      featureId,
-      { type: "prompt.submit", sessionId, author: options.author, text: options.prompt },
-      `prompt:${attemptId}`,
-    );
-    const promptId = readId(submitted, "promptId");
+    const { source, featureId, sessionId } = options;
+    const promptId = options.promptId ?? (await TranscriptWriter.#submit(options));
     const started = await source.submitToFeature(
       featureId,
       { type: "turn.start", sessionId, promptId },
       `turn:${promptId}`,
     );
     return new TranscriptWriter(options, parseTurnId(readId(started, "turnId")));
+  }
+
+  static async #submit(options: TranscriptOptions): Promise<string> {
+    const { source, featureId, sessionId, attemptId, author, prompt } = options;
+    const command = { type: "prompt.submit", sessionId, author, text: prompt };
+    // An attempt asks the same thing of its session once, also when the answer was lost.
+    const hash = createHash("sha256").update(prompt).digest("hex").slice(0, 16);
+    const submitted = await source.submitToFeature(featureId, command, `prompt:${attemptId}:${hash}`);
+    return readId(submitted, "promptId");
   }
 
   /** Takes one event. Rejects when the room refused an earlier batch. */

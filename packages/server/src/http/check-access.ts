@@ -21,10 +21,10 @@ function readToken(request: Request): string | null {
 }
 
 /**
- * Refuses what must not be answered: a Host that is not ours (DNS rebinding), an Origin of another page, a missing or
- * wrong token. A trusted transport needs none of it. Throws `request.unauthorized`.
+ * Refuses a Host that is not ours (DNS rebinding) and an Origin of another page. A trusted transport needs none of it.
+ * Throws `request.unauthorized`.
  */
-export function checkAccess(request: Request, transport: TransportContext, ports: ServerPorts): void {
+export function checkOrigin(request: Request, transport: TransportContext, ports: ServerPorts): void {
   if (transport.isTrusted) return;
   const hosts = ports.allowedHosts();
   const host = request.headers.get("host") ?? "";
@@ -35,6 +35,12 @@ export function checkAccess(request: Request, transport: TransportContext, ports
   if (origin !== null && !hosts.some((allowed) => origin === `http://${allowed}`)) {
     throw new CanopyError("request.unauthorized", `requests from the page ${origin} are not answered`);
   }
+}
+
+/** Refuses what checkOrigin refuses, and a missing or wrong token. Throws `request.unauthorized`. */
+export function checkAccess(request: Request, transport: TransportContext, ports: ServerPorts): void {
+  checkOrigin(request, transport, ports);
+  if (transport.isTrusted) return;
   const token = readToken(request);
   if (token === null || !isSameSecret(token, ports.token)) {
     throw new CanopyError("request.unauthorized", "a valid token is needed", {

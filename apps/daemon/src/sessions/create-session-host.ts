@@ -1,0 +1,66 @@
+import { createToolBridge } from "@canopy/agents";
+import {
+  GENERAL_FEATURE_ID,
+  buildSystemText,
+  featureRoomAddress,
+  selectContext,
+  selectPast,
+  selectQueuedPrompt,
+} from "@canopy/core";
+import type { EventEnvelope, ProjectId, Prompt } from "@canopy/protocol";
+import type { HostedSession, SessionHost, SessionOpening } from "@canopy/runner";
+import type { AgentToolServer } from "@canopy/server/mcp";
+import type { HostedRoom } from "../rooms/hosted-room.ts";
+import type { NodeRoomHost } from "../rooms/open-room-host.ts";
+import { serveTools } from "./serve-tools.ts";
+
+/** What a session host needs. */
+export interface SessionHostOptions {
+  readonly host: NodeRoomHost;
+  readonly projectId: ProjectId;
+  readonly tools: AgentToolServer;
+}
+
+/** What the rooms of one project know for the agents that work in it, in this process. */
+export function createSessionHost({ host, projectId, tools }: SessionHostOptions): SessionHost {
+  const feature = (): HostedRoom => {
+    const room = host.room(featureRoomAddress(projectId, GENERAL_FEATURE_ID));
+    if (room === undefined) throw new Error(`broken invariant: project ${projectId} has a feature`);
+    return room;
+  };
+  return {
+    open: async ({ job, socketFolder, workspace, permissions }: SessionOpening): Promise<HostedSession> => {
+      const { sessionId, taskId } = job;
+      await using stack = new AsyncDisposableStack();
+      const access = stack.use(tools.grant({ projectId, sessionId, taskId, workspace, permissions }));
+      const listener = stack.use(await serveTools(tools, socketFolder));
+      const resources = stack.move();
+      return {
+        systemText: buildSystemText({ context: feature().read((sql) => selectContext(sql)) }),
+        mcpServers: [createToolBridge({ path: listener.path, token: access.token })],
+        readPast: () => {
+          const past = feature().read((sql) => selectPast(sql, sessionId));
+          return past === null ? null : { nativeSessionId: past.nativeSessionId, transcript: past.lines };
+        },
+        nextPrompt: () => {
+          const prompt = feature().read((sql) => selectQueuedPrompt(sql, sessionId));
+          if (prompt === undefined) return null;
+          return { promptId: prompt.promptId, text: prompt.text, author: prompt.author };
+        },
+        onInterrupt: (listen) =>
+          feature().subscribe({
+            events: (events) => {
+              if (events.some((event) => isInterrupt(event, sessionId))) listen();
+            },
+          }),
+        [Symbol.asyncDispose]: () => resources.disposeAsync(),
+      };
+    },
+  };
+}
+
+function isInterrupt({ type, payload }: EventEnvelope, sessionId: string): boolean {
+  if (type !== "prompt.queued") return false;
+  const { prompt } = payload as unknown as { readonly prompt: Prompt };
+  return prompt.sessionId === sessionId && prompt.delivery === "interrupt";
+}

@@ -1,0 +1,49 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { AttemptJob, ProjectConfig } from "@canopy/protocol";
+import type { ResolvedAgent } from "@canopy/agents";
+import type { Workspace } from "@canopy/workspace";
+import type { AgentHomes } from "./agent-homes.ts";
+import { permissionsOf } from "./person-desk.ts";
+import type { HostedSession, SessionHost } from "./session-host.ts";
+import type { SessionWork } from "./session-work.ts";
+import { createSessionWork } from "./session-work.ts";
+
+/** What opening a session for an attempt needs. */
+export interface AttemptSessionOptions {
+  readonly host: SessionHost | undefined;
+  readonly homes: AgentHomes | undefined;
+  readonly agent: ResolvedAgent;
+  readonly job: AttemptJob;
+  readonly workspace: Workspace;
+  readonly config: ProjectConfig;
+  readonly signal: AbortSignal;
+}
+
+/** An attempt's session: what its agent is told and may use, and what it said of its work. */
+export interface AttemptSession extends AsyncDisposable {
+  /** Null for agents that take neither: commands and scripts. */
+  readonly hosted: HostedSession | null;
+  readonly work: SessionWork;
+}
+
+/** True for agents that hold a conversation with a model: they can be told things, use tools, and go on later. */
+export function isConversational(agent: ResolvedAgent): boolean {
+  const { kind } = agent.driver.describe();
+  return kind !== "command" && kind !== "scripted";
+}
+
+/** Opens an attempt's session; what its agent remembers of earlier attempts is in its HOME afterwards. */
+export async function openAttemptSession(options: AttemptSessionOptions): Promise<AttemptSession> {
+  const { host, homes, agent, job, workspace, config, signal } = options;
+  const work = createSessionWork(workspace, config, signal);
+  if (host === undefined || !isConversational(agent)) {
+    return { hosted: null, work, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const socketFolder = join(workspace.homeDirectory, ".canopy");
+  await mkdir(socketFolder, { recursive: true, mode: 0o700 });
+  const permissions = permissionsOf(config.permissions, job);
+  const hosted = await host.open({ job, socketFolder, workspace: work.tools, permissions });
+  if (hosted.readPast() !== null) await homes?.restore(job.sessionId, workspace.homeDirectory);
+  return { hosted, work, [Symbol.asyncDispose]: () => hosted[Symbol.asyncDispose]() };
+}

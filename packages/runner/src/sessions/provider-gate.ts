@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AgentErrorKind } from "@canopy/protocol";
+import { createBucket, noteRefusal, noteSuccess, takeTurn } from "@canopy/agents";
+import type { BucketOptions, ProviderBucket, ResolvedAgent } from "@canopy/agents";
+
+/** How a turn went, as far as its provider is concerned. */
+export interface ProviderAnswer {
+  readonly errorKind: AgentErrorKind | null;
+  readonly retryAfterMs: number | null;
+}
+
+/** Agents that pay with the same key at the same provider share an account. Keys themselves are kept nowhere. */
+export function accountOf(agent: ResolvedAgent, environment: Readonly<Record<string, string>>): string {
+  const hash = createHash("sha256");
+  for (const name of agent.credentialNames) hash.update(`${name}=${environment[name] ?? ""}\0`);
+  return `${agent.credentialNames.join(",") || agent.name}:${hash.digest("hex").slice(0, 16)}`;
+}
+
+/** Lets turns begin only as fast as each provider takes them: all attempts of an account share one adaptive bucket. */
+export class ProviderGate {
+  readonly #buckets = new Map<string, ProviderBucket>();
+
+  /** Resolves when a turn may begin; at once while there is room. Rejects when the signal is aborted. */
+  async enter(account: string, options: BucketOptions, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const nowMs = Date.now();
+      const known = this.#buckets.get(account) ?? createBucket(options, nowMs);
+      const { bucket, waitMs } = takeTurn(known, options, nowMs);
+      this.#buckets.set(account, bucket);
+      if (waitMs <= 0) return;
+      await sleep(waitMs, undefined, { signal });
+    }
+  }
+
+  /** Takes note of how a turn went. */
+  leave(account: string, options: BucketOptions, answer: ProviderAnswer): void {
+    const nowMs = Date.now();
+    const known = this.#buckets.get(account);
+    if (known === undefined) return;
+    const { errorKind, retryAfterMs } = answer;
+    if (errorKind === "rate-limit" || errorKind === "overload")
+      this.#buckets.set(account, noteRefusal(known, options, { nowMs, retryAfterMs }));
+    else if (errorKind === null) this.#buckets.set(account, noteSuccess(known, options, nowMs));
+  }
+}

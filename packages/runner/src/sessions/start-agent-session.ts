@@ -1,0 +1,40 @@
+import { createTranscriptSeed, startResumed } from "@canopy/agents";
+import type { AgentDriver, AgentSession, AgentStartSpec } from "@canopy/agents";
+import type { HostedSession } from "./session-host.ts";
+
+/** An agent that is there for a session. */
+export interface StartedAgent {
+  readonly session: AgentSession;
+  /** How it knows what was before: not at all, because there was nothing; by itself; or because it was told. */
+  readonly memory: "new" | "own" | "told";
+}
+
+function addTo(systemAppend: string | null, text: string): string {
+  return systemAppend === null ? text : `${systemAppend}\n\n${text}`;
+}
+
+/**
+ * Starts an agent in a session: a new one, or one that goes on with its own conversation; when it has lost that, a fresh one
+ * that is told our transcript. Throws what the driver's start throws.
+ */
+export async function startAgentSession(
+  driver: AgentDriver,
+  spec: Omit<AgentStartSpec, "systemAppend" | "mcpServers" | "resume">,
+  hosted: HostedSession | null,
+): Promise<StartedAgent> {
+  const full: AgentStartSpec = {
+    ...spec,
+    systemAppend: hosted?.systemText ?? null,
+    mcpServers: hosted?.mcpServers ?? [],
+    resume: null,
+  };
+  const past = hosted?.readPast() ?? null;
+  if (past === null) return { session: await driver.start(full), memory: "new" };
+  const { nativeSessionId, transcript } = past;
+  if (nativeSessionId === null) {
+    const systemAppend = addTo(full.systemAppend, createTranscriptSeed(transcript));
+    return { session: await driver.start({ ...full, systemAppend }), memory: "told" };
+  }
+  const started = await startResumed(driver, { ...full, resume: { nativeSessionId } }, transcript);
+  return { session: started.session, memory: started.isFresh ? "told" : "own" };
+}
