@@ -19,6 +19,7 @@ const BENCHES = [
   "replay",
   "rooms",
   "sandbox",
+  "sandbox-leftovers",
   "workspace",
 ];
 
