@@ -14,8 +14,10 @@ export const registerMcp: RegisterCommands = (program) => {
         "Agents that Canopy starts have these tools already. This is for agents that they start in turn: it works where",
         "CANOPY_TOOL_SOCKET and CANOPY_TOOL_TOKEN are set.",
         "",
+        'In an agent\'s own configuration: {"mcpServers": {"canopy": {"command": "canopy", "args": ["mcp"]}}}',
+        "",
         "Example:",
-        '  {"mcpServers": {"canopy": {"command": "canopy", "args": ["mcp"]}}}',
+        "  canopy mcp",
       ].join("\n"),
     )
     .action(async () => {
