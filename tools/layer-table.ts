@@ -15,6 +15,7 @@ const ALL_BELOW_APPS = [
   "git",
   "workspace",
   "agents",
+  "hooks",
   "runner",
   "server",
 ] as const;
@@ -27,6 +28,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   "packages/git": { packages: ["protocol"], external: "any", mayUseNode: true },
   "packages/workspace": { packages: ["protocol"], external: "any", mayUseNode: true },
   "packages/agents": { packages: ["protocol"], external: "any", mayUseNode: true },
+  "packages/hooks": { packages: ["protocol"], external: "any", mayUseNode: true },
   "packages/runner": {
     packages: ["protocol", "git", "workspace", "agents"],
     external: "any",
@@ -41,5 +43,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     isDevelopmentOnly: true,
   },
   "apps/daemon": { packages: ALL_BELOW_APPS, external: "any", mayUseNode: true },
-  "apps/cli": { packages: ["protocol", "client", "daemon", "agents"], external: "any", mayUseNode: true },
+  "apps/cli": {
+    packages: ["protocol", "client", "daemon", "agents", "hooks"],
+    external: "any",
+    mayUseNode: true,
+  },
 };

@@ -91,3 +91,31 @@ export { explainFilter } from "./schedule/task-filter.ts";
 export { selectQueuePauses, selectValidation } from "./merge-queue/change-rows.ts";
 export { selectFlakySteps, selectOverlaps, selectStacks, selectTrials } from "./merge-queue/stack-rows.ts";
 export { selectQueueOrder } from "./merge-queue/take-queued.ts";
+export {
+  selectClaims,
+  selectClaimsOf,
+  selectTicket,
+  selectTickets,
+  selectTouchesOf,
+  selectTouchesSince,
+} from "./claims/claim-rows.ts";
+export { MAX_CLAIMS_PER_MINUTE } from "./claims/decide-claim.ts";
+export { describeBlocker, describeMs } from "./claims/describe-blocker.ts";
+export { findBlockers, findRisks } from "./claims/find-blockers.ts";
+export { RESERVE_MS } from "./claims/grant-claims.ts";
+export { listParents, targetCovers, targetsOverlap } from "./claims/targets-overlap.ts";
+export { composeRefusal } from "./mail/compose-digest.ts";
+export { selectMailOf, selectMessage, selectRecentMessages, selectThread } from "./mail/mail-rows.ts";
+export { neutralise, shorten } from "./mail/neutralise.ts";
+export { selectFeedAfter, selectLastFeedSeq } from "./presence/feed-rows.ts";
+export type { PresentSession } from "./presence/presence-rows.ts";
+export {
+  handleOf,
+  isFinished,
+  isLive,
+  selectByNativeId,
+  selectByReference,
+  selectLiveSessions,
+  selectPresent,
+} from "./presence/presence-rows.ts";
+export { selectPendingWaits, selectUntoldWaits, selectWait } from "./waits/wait-rows.ts";

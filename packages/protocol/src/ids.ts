@@ -4,19 +4,23 @@ import { z } from "zod";
 export const ID_PREFIXES = {
   attempt: "att",
   change: "chg",
+  claim: "clm",
   command: "cmd",
   comment: "cmt",
   feature: "ftr",
   inquiry: "inq",
   job: "job",
   landing: "lnd",
+  message: "msg",
   project: "prj",
   prompt: "prm",
   run: "run",
   runner: "rnr",
   session: "ses",
   task: "tsk",
+  ticket: "tkt",
   turn: "trn",
+  wait: "wai",
   entry: "ent",
 } as const;
 
@@ -30,6 +34,8 @@ export type Id<K extends IdKind> = string & { readonly __idKind: K };
 export type AttemptId = Id<"attempt">;
 /** Id of one change on its way through the queue. */
 export type ChangeId = Id<"change">;
+/** Id of a claim on a file or resource. */
+export type ClaimId = Id<"claim">;
 /** Id of a comment on a task. */
 export type CommentId = Id<"comment">;
 /** Id of a feature inside a project. */
@@ -40,6 +46,8 @@ export type InquiryId = Id<"inquiry">;
 export type JobId = Id<"job">;
 /** Id of one move of the integration branch. */
 export type LandingId = Id<"landing">;
+/** Id of a message between sessions. */
+export type MessageId = Id<"message">;
 /** Id of a project (one git repository, all its worktrees). */
 export type ProjectId = Id<"project">;
 /** Id of a prompt to a session. */
@@ -52,8 +60,12 @@ export type RunnerId = Id<"runner">;
 export type SessionId = Id<"session">;
 /** Id of a task. */
 export type TaskId = Id<"task">;
+/** Id of a place in the line for claims. */
+export type TicketId = Id<"ticket">;
 /** Id of one prompt-to-idle turn of a session. */
 export type TurnId = Id<"turn">;
+/** Id of a wait of a session. */
+export type WaitId = Id<"wait">;
 /** Id of a transcript entry. */
 export type EntryId = Id<"entry">;
 

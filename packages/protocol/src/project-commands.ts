@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { conflictFileSchema } from "./change.ts";
+import { coordinationCommandSchemas } from "./coordination-commands.ts";
 import { attemptResultSchema, jobKindSchema, regeneratedSchema } from "./job.ts";
 import { buildOutcomeSchema, queuePolicySchema } from "./queue.ts";
 import { inquiryCommandSchemas } from "./inquiry.ts";
@@ -185,6 +186,7 @@ export const projectCommandSchema = z.discriminatedUnion("type", [
   ...runCommandSchemas,
   ...runnerCommandSchemas,
   ...inquiryCommandSchemas,
+  ...coordinationCommandSchemas,
   z.strictObject({ type: z.literal("timer.fire"), key: z.string() }),
 ]);
 

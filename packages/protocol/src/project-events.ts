@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { changeSchema, landingSchema } from "./change.ts";
 import { inquiryEventSchemas, inquirySchema } from "./inquiry.ts";
+import { coordinationStateSchema } from "./coordination.ts";
+import { coordinationEventSchemas } from "./coordination-events.ts";
 import { idSchema } from "./ids.ts";
 import { jobSchema } from "./job.ts";
 import { attemptSchema, failureCauseSchema, runSchema } from "./run.ts";
@@ -83,6 +85,7 @@ export const projectEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("job.requeued"), ...job }),
   z.object({ type: z.literal("job.cancel-requested"), ...job }),
   z.object({ type: z.literal("job.completed"), ...job }),
+  ...coordinationEventSchemas,
   z.object({ type: z.literal("timer.fired"), key: z.string() }),
   z.object({ type: z.literal("runner.registered"), runnerId: idSchema("runner"), hostId: z.string() }),
 ]);
@@ -102,6 +105,7 @@ export const projectStateSchema = z.object({
   overlaps: z.array(overlapSchema),
   /** Those that wait for an answer. */
   inquiries: z.array(inquirySchema),
+  coordination: coordinationStateSchema.prefault({ claims: [], tickets: [], waits: [], isFinished: false }),
 });
 
 /** All that a client of the project room sees. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { agentEventSchema, turnEndReasonSchema, usageSchema } from "./agent-event.ts";
+import { presenceSchema } from "./coordination.ts";
 import { idSchema } from "./ids.ts";
 
 /** State of an agent session. `idle` means between turns, not ended. */
@@ -20,6 +21,8 @@ export const sessionSchema = z.object({
   usage: usageSchema,
   openedAtMs: z.int(),
   endedAtMs: z.int().nullable(),
+  /** How it takes part in coordination; null when it never did. */
+  presence: presenceSchema.nullable().default(null),
 });
 
 /** A prompt to a session: queued, then taken by a turn. */

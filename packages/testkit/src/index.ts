@@ -17,6 +17,7 @@ export type { FakeCommit } from "./fake-repository.ts";
 export { testBudget, testQueuePolicy } from "./test-queue-policy.ts";
 export type { ProjectDriver } from "./project-driver.ts";
 export { listAcpFixtures, listNativeFixtures, readAcpFixture, readNativeFixture } from "./acp-fixtures.ts";
+export { readHookFixture } from "./hook-fixtures.ts";
 export type { AcpFixtureLine } from "./acp-fixtures.ts";
 export { findEventFaults } from "./check-events.ts";
 export { EventCollector } from "./collect-events.ts";
@@ -37,3 +38,4 @@ export {
   realAgentCache,
 } from "./real-agents.ts";
 export type { RealAgentLaunch, RealAgentName, RealAgentPackage } from "./real-agents.ts";
+export { CoordinationRoom, TEST_WORKTREE, testTarget } from "./coordination-room.ts";

@@ -16,6 +16,7 @@ const EMPTY: ProjectState = {
   sessions: [],
   overlaps: [],
   inquiries: [],
+  coordination: { claims: [], tickets: [], waits: [], isFinished: false },
 };
 
 test.each([1, 2, 3, 4, 5, 6, 7, 8])(

@@ -9,6 +9,7 @@ import type {
   Session,
   Task,
 } from "@canopy/protocol";
+import { reduceCoordination } from "./reduce-coordination.ts";
 import type { Order } from "./upsert.ts";
 import { compareText, upsertAtEnd, upsertSorted } from "./upsert.ts";
 
@@ -89,5 +90,5 @@ export function reduceProjectState(state: ProjectState, event: ProjectEvent): Pr
     const changes = upsertAtEnd(state.changes, change, (other) => other.changeId === change.changeId);
     return { ...state, changes };
   }
-  return reduceHolds(reduceDependencies(state, event), event);
+  return reduceCoordination(reduceHolds(reduceDependencies(state, event), event), event);
 }

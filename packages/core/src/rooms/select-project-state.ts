@@ -1,9 +1,12 @@
-import type { Attempt, Change, Comment, Dependency, Json, ProjectState, Task } from "@canopy/protocol";
 import { selectOpenInquiries } from "../inquiries/inquiry-feature.ts";
+import type { Attempt, Change, Comment, Dependency, ProjectState, Task } from "@canopy/protocol";
+import { selectClaims, selectTickets } from "../claims/claim-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
 import { selectChanges, selectChangesOfTask } from "../merge-queue/change-rows.ts";
 import { selectOverlaps } from "../merge-queue/stack-rows.ts";
+import { isFinished } from "../presence/presence-rows.ts";
+import { selectPendingWaits } from "../waits/wait-rows.ts";
 import { selectAttemptsOfTask, selectHolds, selectRuns } from "../runs/run-rows.ts";
 import type { NotRunningReason } from "../schedule/why-not-running.ts";
 import { selectWhyNotRunning } from "../schedule/why-not-running.ts";
@@ -30,6 +33,12 @@ export function selectProjectState(sql: Sql): ProjectState {
     sessions: selectSessions(sql),
     overlaps: selectOverlaps(sql),
     inquiries: selectOpenInquiries(sql),
+    coordination: {
+      claims: selectClaims(sql),
+      tickets: selectTickets(sql),
+      waits: selectPendingWaits(sql),
+      isFinished: isFinished(sql),
+    },
   };
 }
 
@@ -55,9 +64,4 @@ export function selectTaskDetail(sql: Sql, task: Task, nowMs: number): TaskDetai
     changes: selectChangesOfTask(sql, task.taskId),
     why: selectWhyNotRunning(sql, task, nowMs),
   };
-}
-
-/** Turns typed state into plain JSON for the wire. */
-export function toJson(value: object): Json {
-  return value as Json;
 }

@@ -1,7 +1,7 @@
 import type { Attempt, ProjectCommand, ProjectEvent, Session, Task } from "@canopy/protocol";
 import { ZERO_USAGE, brandId } from "@canopy/protocol";
 import type { DecideContext, RoomFeature } from "../kernel/room-definition.ts";
-import type { Sql } from "../kernel/sql.ts";
+import type { Sql, SqlRow } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
 
 type Context = DecideContext<ProjectEvent>;
@@ -12,14 +12,17 @@ export const GENERAL_FEATURE_ID = brandId("feature", "ftr_general");
 /** One session of the registry, or undefined. */
 export function selectSession(sql: Sql, sessionId: string): Session | undefined {
   const [row] = sql.exec("SELECT value FROM sessions WHERE session_id = ?", sessionId);
-  return row === undefined ? undefined : parseColumn<Session>(row, "value");
+  return row === undefined ? undefined : parseSession(row);
+}
+
+/** A session of a journal before coordination has no presence. */
+function parseSession(row: SqlRow): Session {
+  return { presence: null, ...parseColumn<Omit<Session, "presence">>(row, "value") };
 }
 
 /** Sessions of the registry, oldest first. */
 export function selectSessions(sql: Sql): Session[] {
-  return sql
-    .exec("SELECT value FROM sessions ORDER BY session_id")
-    .map((row) => parseColumn<Session>(row, "value"));
+  return sql.exec("SELECT value FROM sessions ORDER BY session_id").map((row) => parseSession(row));
 }
 
 /** Emits the registration of the session in which an attempt runs. */
@@ -38,6 +41,7 @@ export function registerSession(context: Context, attempt: Attempt, task: Task):
     usage: ZERO_USAGE,
     openedAtMs: context.nowMs,
     endedAtMs: null,
+    presence: null,
   };
   context.emit({ type: "session.registered", session });
 }
