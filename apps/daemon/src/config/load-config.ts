@@ -1,14 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ProjectConfig } from "@canopy/protocol";
-import { CanopyError, projectConfigSchema } from "@canopy/protocol";
+import { CanopyError, agentConfigsSchema, projectConfigSchema } from "@canopy/protocol";
 import { TomlError, parse } from "smol-toml";
-import type { z } from "zod";
+import { z } from "zod";
+import { resolveUserAgentsPath } from "../home/daemon-paths.ts";
 import { locateKey } from "./locate-key.ts";
+import { mergeAgents } from "./merge-agents.ts";
 import { fromSeedValidation, seedValidationSchema } from "./read-seed-validation.ts";
 
 /** Where a project's configuration lies, relative to its work tree. */
 export const CONFIG_PATH = join(".canopy", "config.toml");
+const userAgentsSchema = z.strictObject({ agents: agentConfigsSchema.default({}) });
 const SEED_VALIDATION_PATH = join(".canopy", "validation.toml");
 
 /**
@@ -71,14 +74,24 @@ function hasValidation(text: string, file: string): boolean {
   return typeof parsed === "object" && parsed !== null && "validation" in parsed;
 }
 
+async function loadUserAgents(file: string): Promise<ProjectConfig["agents"]> {
+  const text = await readIfThere(file);
+  return text === null ? {} : parseBy(userAgentsSchema, text, file).agents;
+}
+
 /**
- * Reads a project's configuration; a missing file means all defaults. Where it says nothing of validation, an older
+ * Reads a project's configuration, with the person's own agents; a missing file means all defaults. Where it says nothing of validation, an older
  * `.canopy/validation.toml` counts. Throws `config.invalid`.
  */
-export async function loadConfig(workTree: string): Promise<ProjectConfig> {
+export async function loadConfig(
+  workTree: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<ProjectConfig> {
   const file = join(workTree, CONFIG_PATH);
   const text = (await readIfThere(file)) ?? "";
-  const config = parseConfig(text, file);
+  const project = parseConfig(text, file);
+  const agents = mergeAgents(await loadUserAgents(resolveUserAgentsPath(env)), project.agents);
+  const config = { ...project, agents };
   if (hasValidation(text, file)) return config;
   const seedFile = join(workTree, SEED_VALIDATION_PATH);
   const seed = await readIfThere(seedFile);
