@@ -35,6 +35,23 @@ const MODULES: readonly CommandModule[] = [
     names: ["scripted-model"],
     load: async () => (await import("./commands/scripted-model.ts")).registerScriptedModel,
   },
+  {
+    names: [
+      "sessions",
+      "whoami",
+      "note",
+      "rename",
+      "claim",
+      "release",
+      "claims",
+      "send",
+      "ack",
+      "yield",
+      "wait",
+      "explain",
+    ],
+    load: async () => (await import("./commands/coordinate.ts")).registerCoordinate,
+  },
   { names: ["demo"], load: async () => (await import("./commands/demo.ts")).registerDemo },
 ];
 

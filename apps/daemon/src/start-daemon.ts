@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
+import { dirname, join } from "node:path";
 import type { Actor, DaemonStatus, Project } from "@canopy/protocol";
 import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
@@ -9,14 +10,19 @@ import type { Server, ServerPorts } from "@canopy/server";
 import { createAgentToolServer } from "@canopy/server/mcp";
 import type { AgentToolServer } from "@canopy/server/mcp";
 import { createMetrics } from "@canopy/server/metrics";
+import { Coordination } from "./coordination/coordination.ts";
+import { installHookClient } from "./coordination/install-hook-client.ts";
 import { acquireDaemonLock } from "./home/daemon-lock.ts";
 import type { DaemonPaths } from "./home/daemon-paths.ts";
 import { readOrCreateToken, writePrivateFile } from "./home/private-file.ts";
 import { openLog } from "./open-log.ts";
 import { ProjectHub } from "./projects/project-hub.ts";
+import type { HubOptions } from "./projects/project-hub.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
+import { createRefusalNoter } from "./sandbox/refusal-log.ts";
+import { listenForHooks } from "./server/listen-for-hooks.ts";
 import { listen } from "./server/listen.ts";
 
 /** What a daemon is started with. */
@@ -52,21 +58,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     }),
   );
   const tools = createTools(host, log);
-  const hub = stack.use(
-    new ProjectHub({
-      host,
-      tools,
-      cacheDir: paths.cacheDir,
-      hostId: `${hostname()}:${paths.stateDir}`,
-      environment: options.environment,
-      log,
-    }),
-  );
+  const hub = stack.use(createHub(options, { host, tools, log }));
+  const coordination = stack.use(new Coordination({ hub, log, mirrorDir: join(paths.stateDir, "projects") }));
+  installHookClient(paths.hookClientDir);
   let stopping: Promise<void> | null = null;
   let boundPort = options.port;
   const stopped = Promise.withResolvers<void>();
   const ports = createPorts(
-    { host, hub, log, paths, token: readOrCreateToken(paths.tokenPath), startedAtMs },
+    { host, hub, coordination, log, paths, token: readOrCreateToken(paths.tokenPath), startedAtMs },
     () => ({
       port: boundPort,
       stop: () => {
@@ -78,6 +77,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const server = useServer(createServer({ ...ports, metrics, agentTools: tools }));
   const listening = stack.use(await listen({ server, port: options.port, socketPath: paths.socketPath }));
   boundPort = listening.port;
+  stack.use(await listenForHooks(paths.hookSocketPath, (request) => coordination.handleHook(request)));
   writeInfo(paths, boundPort, startedAtMs);
   stack.defer(() => {
     rmSync(paths.infoPath, { force: true });
@@ -96,6 +96,20 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   log.info({ port: boundPort, version: CANOPY_VERSION, stateDir: paths.stateDir }, "started");
   hub.resume().catch((error: unknown) => log.error({ error }, "resuming unfinished work failed"));
   return { port: boundPort, stop, stopped: stopped.promise };
+}
+
+function createHub(
+  { paths, environment }: DaemonOptions,
+  parts: Pick<HubOptions, "host" | "tools" | "log">,
+): ProjectHub {
+  return new ProjectHub({
+    ...parts,
+    cacheDir: paths.cacheDir,
+    privateDirectories: [...new Set([paths.stateDir, dirname(paths.socketPath)])],
+    onRefusal: createRefusalNoter(paths.stateDir, parts.log),
+    hostId: `${hostname()}:${paths.stateDir}`,
+    environment,
+  });
 }
 
 /** The agents' tools. A token is 256 random bits. */
@@ -140,6 +154,7 @@ function writeInfo(paths: DaemonPaths, port: number, startedAtMs: number): void 
 interface PortParts {
   readonly host: NodeRoomHost;
   readonly hub: ProjectHub;
+  readonly coordination: Coordination;
   readonly log: ServerPorts["log"];
   readonly paths: DaemonPaths;
   readonly token: string;
@@ -170,6 +185,10 @@ function createPorts(
       await (await hub.openById(projectId)).startRun(request, asked),
     deliver: async (projectId, request) => await (await hub.openById(projectId)).deliver(request),
     queue: createQueuePorts(hub),
+    coordination: {
+      handleHook: async (request) => await parts.coordination.handleHook(request),
+      act: async (request, asked) => await parts.coordination.act(request, asked),
+    },
     workspaceBackend: () => hub.workspaceBackend(),
     // After the answer is on its way.
     stop: () => setImmediate(() => late().stop()),
@@ -191,6 +210,7 @@ function createPorts(
       memoryBytes: process.memoryUsage.rss(),
       activeRuns: active.runs,
       activeAttempts: active.attempts,
+      activeLevels: hub.countLevels(),
       projects: projects.map(({ projectId, name, path }) => ({ projectId, name, path })),
     };
   }

@@ -105,7 +105,15 @@ export { findBlockers, findRisks } from "./claims/find-blockers.ts";
 export { RESERVE_MS } from "./claims/grant-claims.ts";
 export { listParents, targetCovers, targetsOverlap } from "./claims/targets-overlap.ts";
 export { composeRefusal } from "./mail/compose-digest.ts";
-export { selectMailOf, selectMessage, selectRecentMessages, selectThread } from "./mail/mail-rows.ts";
+export {
+  selectMailOf,
+  selectMessage,
+  selectMessagesByReference,
+  selectRecentMessages,
+  selectThread,
+  selectUnacknowledged,
+  selectUntold,
+} from "./mail/mail-rows.ts";
 export { neutralise, shorten } from "./mail/neutralise.ts";
 export { selectFeedAfter, selectLastFeedSeq } from "./presence/feed-rows.ts";
 export type { PresentSession } from "./presence/presence-rows.ts";

@@ -11,3 +11,19 @@ export { EMPTY_ANSWER, renderReply } from "./replies/render-reply.ts";
 export type { RenderedReply, ReplyPart } from "./replies/rendered-reply.ts";
 export { parseGitHookCall } from "./git/git-hook-call.ts";
 export type { GitHookCall, RefUpdate } from "./git/git-hook-call.ts";
+export { HOOK_CLIENT_FOLDER } from "./client/client-folder.ts";
+export { applyEdits } from "./setup/apply-edits.ts";
+export { checkSetup } from "./setup/check-setup.ts";
+export type { SetupFinding } from "./setup/check-setup.ts";
+export { diffEdits } from "./setup/diff-edits.ts";
+export { planClientRemoval, planClientSetup, planSetup, planUninstall } from "./setup/plan-setup.ts";
+export type { FileEdit } from "./setup/plan-setup.ts";
+export type { McpServer, SetupRequest, SetupScope } from "./setup/setup-request.ts";
+export {
+  applyGitSteps,
+  describeGitSteps,
+  findHooksFolder,
+  planGitSetup,
+  planGitUninstall,
+} from "./setup/git-setup.ts";
+export type { GitHookStep } from "./setup/git-setup.ts";

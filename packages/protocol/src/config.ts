@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { budgetConfigSchema, providerConfigSchema } from "./budget-config.ts";
 import { failureCauseSchema } from "./run.ts";
+import { coordinationConfigSchema } from "./coordination-config.ts";
 import { durationSchema } from "./duration.ts";
 import { permissionConfigSchema } from "./permission-config.ts";
 import { queueConfigSchema } from "./queue-config.ts";
@@ -106,6 +107,7 @@ export const projectConfigSchema = z.strictObject({
     })
     .prefault({}),
   queue: queueConfigSchema.prefault({}),
+  coordination: coordinationConfigSchema.prefault({}),
   commits: z
     .strictObject({
       /** Who is the author of a landed commit: the person who asked, or the agent. */

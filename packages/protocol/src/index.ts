@@ -330,3 +330,16 @@ export {
   coordinationCommandSchemas,
   sessionReferenceSchema,
 } from "./coordination-commands.ts";
+export { coordinationConfigSchema } from "./coordination-config.ts";
+export type { CoordinationConfig } from "./coordination-config.ts";
+export {
+  actingAsSchema,
+  coordinationActionSchema,
+  coordinationRequestSchema,
+} from "./coordination-requests.ts";
+export type {
+  ActingAs,
+  CoordinationAction,
+  CoordinationRequest,
+  CoordinationRequestInput,
+} from "./coordination-requests.ts";

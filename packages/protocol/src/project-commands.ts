@@ -123,6 +123,7 @@ export const runnerCommandSchemas = [
     ...jobLease,
     baseCommit: z.string(),
     workspaceBackend: z.string(),
+    sandboxLevel: z.string().optional(),
   }),
   z.strictObject({ type: z.literal("attempt.finish"), ...jobLease, result: attemptResultSchema }),
   /** Work found in the workspace of a dead runner. */
@@ -185,8 +186,8 @@ export const projectCommandSchema = z.discriminatedUnion("type", [
   ...taskCommandSchemas,
   ...runCommandSchemas,
   ...runnerCommandSchemas,
-  ...inquiryCommandSchemas,
   ...coordinationCommandSchemas,
+  ...inquiryCommandSchemas,
   z.strictObject({ type: z.literal("timer.fire"), key: z.string() }),
 ]);
 

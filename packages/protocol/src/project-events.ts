@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { changeSchema, landingSchema } from "./change.ts";
-import { inquiryEventSchemas, inquirySchema } from "./inquiry.ts";
 import { coordinationStateSchema } from "./coordination.ts";
 import { coordinationEventSchemas } from "./coordination-events.ts";
+import { inquiryEventSchemas, inquirySchema } from "./inquiry.ts";
 import { idSchema } from "./ids.ts";
 import { jobSchema } from "./job.ts";
 import { attemptSchema, failureCauseSchema, runSchema } from "./run.ts";
@@ -103,9 +103,9 @@ export const projectStateSchema = z.object({
   changes: z.array(changeSchema),
   sessions: z.array(sessionSchema),
   overlaps: z.array(overlapSchema),
+  coordination: coordinationStateSchema.prefault({ claims: [], tickets: [], waits: [], isFinished: false }),
   /** Those that wait for an answer. */
   inquiries: z.array(inquirySchema),
-  coordination: coordinationStateSchema.prefault({ claims: [], tickets: [], waits: [], isFinished: false }),
 });
 
 /** All that a client of the project room sees. */

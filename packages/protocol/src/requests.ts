@@ -50,6 +50,8 @@ export const daemonStatusSchema = z.object({
   memoryBytes: z.int().nonnegative(),
   activeRuns: z.int().nonnegative(),
   activeAttempts: z.int().nonnegative(),
+  /** How many of the agents at work are at which level of the sandbox. */
+  activeLevels: z.record(z.string(), z.int().nonnegative()).default({}),
   projects: z.array(z.object({ projectId: z.string(), name: z.string(), path: z.string() })),
 });
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { durationSchema } from "./duration.ts";
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   B: 1,
@@ -48,6 +49,12 @@ export const sandboxConfigSchema = z.strictObject({
   allow: z.array(hostSchema).default([]),
   read_only: z.array(pathSchema).default([]),
   cache_mounts: z.array(pathSchema).default([]),
+  /** The person's own caches of package managers, as they are: each workspace writes into a copy of its own. */
+  tool_caches: z.boolean().default(true),
+  /** Files and folders of settings that are copied into the private HOME. */
+  copy_configs: z.array(pathSchema).default([]),
+  /** More paths that are never shown. */
+  block: z.array(pathSchema).default([]),
   /** Blocked paths that are shown all the same: exactly these. */
   permit: z.array(pathSchema).default([]),
   limits: z
@@ -55,8 +62,12 @@ export const sandboxConfigSchema = z.strictObject({
       memory: sizeSchema.optional(),
       processes: z.int().min(10).optional(),
       open_files: z.int().min(64).optional(),
-      /** Largest file. */
+      /** All that a workspace's processes write, together; also the largest file. */
       disk: sizeSchema.optional(),
+      /** How many files and folders they make. */
+      files: z.int().min(100).optional(),
+      /** How long a workspace's processes may run, all in all. */
+      time: durationSchema.optional(),
       cpus: z.number().min(0.1).optional(),
     })
     .prefault({ processes: 4096 }),

@@ -18,6 +18,8 @@ export const sessionSchema = z.object({
   nativeSessionId: z.string().nullable(),
   state: sessionStateSchema,
   endReason: z.string().nullable(),
+  /** How much its processes are kept from: `none`, `process`, `sandbox`, `container`; null until they are started. */
+  sandboxLevel: z.string().nullable().default(null),
   usage: usageSchema,
   openedAtMs: z.int(),
   endedAtMs: z.int().nullable(),

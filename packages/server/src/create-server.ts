@@ -11,6 +11,8 @@ import { createEventStream } from "./http/event-stream.ts";
 import { createOpenApiDocument } from "./http/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { readNumberQuery } from "./http/route.ts";
+import { COORDINATION_ROUTES } from "./routes/coordination-routes.ts";
+import { answerHook } from "./routes/hook-route.ts";
 import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
@@ -32,6 +34,7 @@ export const ROUTES: readonly Route[] = [
   ...RUN_ROUTES,
   ...SESSION_ROUTES,
   ...QUEUE_ROUTES,
+  ...COORDINATION_ROUTES,
   ...INQUIRY_ROUTES,
 ];
 
@@ -108,6 +111,10 @@ function createApp(ports: ServerPorts, feeds: RoomFeeds): Hono<Env> {
       headers: { "content-type": ports.metrics.contentType },
     });
   });
+  app.post("/hooks/:agent", async (context) => {
+    context.set("route", "/hooks/:agent");
+    return await answerHook(context.req.raw, context.req.param("agent"), ports);
+  });
   let openApi: unknown;
   app.get("/api/v1/openapi.json", (context) => {
     context.set("route", "/openapi.json");
@@ -167,6 +174,7 @@ async function answer(context: Context<Env>, route: Route, ports: ServerPorts): 
     actor:
       named === undefined || named === "" ? ports.defaultActor : { kind: "person", id: named.slice(0, 200) },
     key: readKey(context, ports),
+    signal: context.req.raw.signal,
   });
   // What is not JSON, such as a patch.
   if (result instanceof Response) return result;

@@ -1,9 +1,11 @@
 import type {
   Actor,
   ChangeConflict,
+  CoordinationRequest,
   DaemonStatus,
   DeliverReport,
   DeliverRequest,
+  Json,
   KeptPatch,
   Project,
   Resolution,
@@ -63,6 +65,20 @@ export interface QueuePorts {
   ): Promise<readonly { readonly ref: string; readonly commit: string; readonly ageMs: number }[]>;
 }
 
+/** What agents' hooks and the acts of coordination go to. */
+export interface CoordinationPorts {
+  /** Answers a hook: what it prints and its exit code. Never throws. */
+  handleHook(request: {
+    readonly agent: string;
+    readonly event: string | null;
+    readonly body: string;
+    readonly pid: number | null;
+    readonly isBypassed: boolean;
+  }): Promise<{ readonly body: string; readonly exitCode: number }>;
+  /** One act of an agent or a person, with paths as they were typed. Throws what the room refuses. */
+  act(request: CoordinationRequest, asked: Asked & { readonly signal: AbortSignal }): Promise<Json>;
+}
+
 /** What the server needs of the program it is part of. */
 export interface ServerPorts {
   readonly host: RoomHost;
@@ -87,6 +103,7 @@ export interface ServerPorts {
   startRun(projectId: string, request: RunRequest, asked: Asked): Promise<Run>;
   deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
   readonly queue: QueuePorts;
+  readonly coordination: CoordinationPorts;
   /** How workspaces are made here, and why not in a better way. */
   workspaceBackend(): Promise<{
     readonly backend: string;

@@ -18,8 +18,10 @@ export type {
   SandboxLimits,
   SandboxSettings,
 } from "./sandbox/sandbox-settings.ts";
-export type { Refusal } from "./sandbox/egress-proxy.ts";
+export type { Refusal, RefusalRecord } from "./sandbox/egress-proxy.ts";
 export { createSandboxSettings } from "./sandbox/create-sandbox-settings.ts";
 export type { SandboxSubject } from "./sandbox/create-sandbox-settings.ts";
 export { probeSandbox } from "./sandbox/probe-sandbox.ts";
 export type { SandboxFeature, SandboxReport } from "./sandbox/probe-sandbox.ts";
+export { identifyProcess } from "./process-table.ts";
+export type { ProcessIdentity } from "./process-table.ts";

@@ -11,6 +11,7 @@ import { layerFiles, openLayerStore } from "./layer-store.ts";
 import type { LayerStore } from "./layer-store.ts";
 import { isOverlayBackend } from "./mount-script.ts";
 import type { OverlayBackend } from "./mount-script.ts";
+import type { RefusalRecord } from "./sandbox/egress-proxy.ts";
 import { encloseWorkspace } from "./sandbox/enclose-workspace.ts";
 import type { EnclosedWorkspace } from "./sandbox/enclose-workspace.ts";
 import { PROCESS_SETTINGS } from "./sandbox/sandbox-settings.ts";
@@ -43,6 +44,8 @@ export interface WorkspaceStoreOptions {
   readonly keepDeltas?: number;
   /** Folders of the daemon besides the cache that no sandbox shows. */
   readonly privateDirectories?: readonly string[];
+  /** Told of what the egress proxies refuse, each once for a workspace. */
+  readonly onRefusal?: (refusal: RefusalRecord) => void;
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -122,6 +125,12 @@ class Store implements WorkspaceStore {
         settings: options.sandbox ?? PROCESS_SETTINGS,
         path: env["PATH"] ?? "",
         state: [this.#cache, ...(this.#options.privateDirectories ?? [])],
+        onRefusal: (refusal) =>
+          this.#options.onRefusal?.({
+            ...refusal,
+            projectId: options.project.projectId,
+            workspaceId: options.workspaceId,
+          }),
       });
       built = enclosed.built;
       if (options.setupCommand !== undefined) {

@@ -28,6 +28,8 @@ export interface WorkspaceView extends AsyncDisposable {
   readonly holder: NamespaceHolder | null;
   /** Kills everything that runs in the workspace. */
   killAll(): Promise<void>;
+  /** Does something while nothing in a sandbox moves. Without a sandbox nothing is paused: there, processes may read all anyway. */
+  whilePaused<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the mount is gone too, some time after disposing: the kernel first forgets every file that was seen. */
   released(): Promise<void>;
 }
@@ -123,6 +125,7 @@ export function createMountedView(
       return handle;
     },
     killAll: () => holder.killAll(),
+    whilePaused: (work) => work(),
     released: () => released,
     async [Symbol.asyncDispose](): Promise<void> {
       // While this folder is open the mount outlives its namespace, and closing it takes it down in the background.
@@ -177,6 +180,7 @@ export function createPlainView(workspaceId: string): WorkspaceView {
       return handle;
     },
     killAll,
+    whilePaused: (work) => work(),
     released: () => Promise.resolve(),
     [Symbol.asyncDispose]: killAll,
   };

@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { CanopyError } from "@canopy/protocol";
-import type { ChildProcessHandle, Json, SpawnProcess } from "@canopy/protocol";
+import type { Json, SpawnProcess } from "@canopy/protocol";
 import type { BroughtPath } from "./bring-along.ts";
 import type { EnclosedWorkspace } from "./sandbox/enclose-workspace.ts";
 import type { Refusal } from "./sandbox/egress-proxy.ts";
+import type { SandboxLevel } from "./sandbox/sandbox-settings.ts";
 import type { WorkspaceLayout } from "./workspace-layout.ts";
 import type { BackendName } from "./workspace-metadata.ts";
+import { writeInside } from "./write-inside.ts";
 import type { WorkspaceView } from "./workspace-view.ts";
 
 /** A private copy of a project's files at a commit, and the processes in it. Disposing removes both. */
@@ -33,11 +35,23 @@ export interface Workspace extends AsyncDisposable {
   readonly metadata: Json;
   /** What the egress proxy refused so far. */
   readonly refusals: readonly Refusal[];
+  /** How much its processes are kept from. */
+  readonly sandboxLevel: SandboxLevel;
   /** Which limit was hit, such as `memory limit 4 GB`; null when none was. */
   describeLimitHit(): Promise<string | null>;
   readonly spawn: SpawnProcess;
+  /**
+   * Writes a file by its path in the workspace, or (null) removes it, as the workspace's own processes could: no link that an
+   * agent put there leads out. Throws `workspace.failed` when one is in the way.
+   */
+  writeFile(path: string, text: string | null): Promise<void>;
   /** Kills every process in the workspace and resolves when none is left. */
   stopProcesses(): Promise<void>;
+  /**
+   * Does something while no process of the sandbox moves, such as reading files of a running agent: otherwise a name could become a
+   * link to a file outside between a check and its use.
+   */
+  whilePaused<T>(work: () => Promise<T>): Promise<T>;
   /** Ends processes and mounts but leaves the files, to be opened again by `WorkspaceStore.recover`. */
   keep(): Promise<void>;
   /** Ends processes and mounts and removes the files. Idempotent. */
@@ -73,6 +87,12 @@ export function createWorkspaceObject(parts: WorkspaceParts): Workspace {
     return ended;
   };
   const dispose = (): Promise<void> => end(false);
+  const spawn: SpawnProcess = (command, options) => {
+    if (ended !== null) {
+      return Promise.reject(new CanopyError("workspace.failed", `workspace ${layout.workspaceId} has ended`));
+    }
+    return view.start(command, options.cwd ?? layout.path, options.env);
+  };
   return {
     workspaceId: layout.workspaceId,
     backend: parts.backend,
@@ -89,16 +109,12 @@ export function createWorkspaceObject(parts: WorkspaceParts): Workspace {
     brought: parts.brought,
     metadata: parts.metadata,
     refusals: parts.enclosed?.sandbox?.refusals ?? [],
+    sandboxLevel: parts.enclosed?.level ?? "process",
     describeLimitHit: () => parts.enclosed?.describeLimitHit() ?? Promise.resolve(null),
-    spawn(command, options): Promise<ChildProcessHandle> {
-      if (ended !== null) {
-        return Promise.reject(
-          new CanopyError("workspace.failed", `workspace ${layout.workspaceId} has ended`),
-        );
-      }
-      return view.start(command, options.cwd ?? layout.path, options.env);
-    },
+    spawn,
+    writeFile: (path, text) => writeInside({ spawn, env: parts.env, path }, text),
     stopProcesses: () => (ended === null ? view.killAll() : ended),
+    whilePaused: (work) => (ended === null ? view.whilePaused(work) : work()),
     keep: () => end(true),
     dispose,
     [Symbol.asyncDispose]: dispose,

@@ -20,6 +20,11 @@ function statusToJson({ version, ...status }: DaemonStatus): object {
   return { ...status, daemonVersion: version };
 }
 
+function formatLevels({ activeLevels }: DaemonStatus): string {
+  const parts = Object.entries(activeLevels).map(([level, count]) => `${count} at level ${level}`);
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
+}
+
 function formatStatus(status: DaemonStatus): string {
   const rows = [
     [
@@ -28,7 +33,7 @@ function formatStatus(status: DaemonStatus): string {
     ],
     ["address", `http://127.0.0.1:${status.port} and ${status.socketPath}`],
     ["memory", formatBytes(status.memoryBytes)],
-    ["active", `${status.activeRuns} runs, ${status.activeAttempts} agents`],
+    ["active", `${status.activeRuns} runs, ${status.activeAttempts} agents${formatLevels(status)}`],
     ["state", status.stateDirectory],
     ...status.projects.map((project) => ["project", `${project.name} (${project.path})`]),
   ];

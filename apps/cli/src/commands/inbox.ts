@@ -1,9 +1,13 @@
 import type { Inquiry, Json } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
+import { act } from "../connection/coordination-api.ts";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
+import type { MailOptions } from "../coordination/register-mail.ts";
+import { showMail } from "../coordination/register-mail.ts";
 import { formatAge, sanitizeLine } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
+import { parseWhole } from "../parse-arguments.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
 interface InboxOptions {
@@ -104,15 +108,30 @@ async function answer(reference: string, words: readonly string[], options: Answ
   else printText(`answered ${inquiry.inquiryId}`);
 }
 
+/** True when a session runs this command: it is named, its agent says so, or its process is above this one. */
+async function isSession(options: MailOptions): Promise<boolean> {
+  if (options.session !== undefined || options.as !== undefined) return true;
+  const { session } = await act({ type: "whoami" }, options);
+  return session !== null;
+}
+
 /** `canopy inbox` and `canopy answer`. */
 export const registerInbox: RegisterCommands = (program) => {
   program
     .command("inbox")
-    .description("what agents ask of you: leave, answers, more budget")
-    .option("--all", "also what was answered or closed")
+    .description(
+      "what agents ask of you: leave, answers, more budget; for an agent: the messages to its session",
+    )
+    .option("--all", "also what was answered, acknowledged or closed")
+    .option("--limit <count>", "how many messages at most", parseWhole(1, 200), 20)
+    .option("--session <session>", "whose messages: a handle or id; default: found by environment or process")
+    .option("--as <name>", "come as a session of this name, for agents without hooks")
     .option("--json", "print it as JSON")
     .addHelpText("after", "\nExample:\n  canopy inbox")
-    .action(showInbox);
+    .action(async (options: InboxOptions & MailOptions) => {
+      const isAgent = await isSession(options);
+      await (isAgent ? showMail(options) : showInbox(options));
+    });
   program
     .command("answer")
     .argument("<inquiry>", "its id or a part of it")

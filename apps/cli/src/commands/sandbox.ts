@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { printJson, printText } from "../output/print.ts";
-import { formatTable, sanitizeLine } from "../output/format.ts";
+import { formatAge, formatTable, sanitizeLine } from "../output/format.ts";
 import { openProjectApi } from "../connection/project-api.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
@@ -25,12 +25,44 @@ export function addDoctorSandbox(doctor: Command, setExit: (code: number) => voi
     });
 }
 
-/** `canopy sandbox allow HOST`. */
+async function allow(host: string, options: { json?: boolean }): Promise<void> {
+  const { project } = await openProjectApi();
+  const { allowHost } = await import("@canopy/daemon");
+  const isAdded = await allowHost(project.path, host);
+  if (options.json === true) printJson({ host, added: isAdded });
+  else printText(isAdded ? `${host} is allowed from the next agent on` : `${host} was allowed already`);
+}
+
+const REASONS = {
+  "not-on-list": "not on the allow-list",
+  "private-address": "leads into a private network: allow its address by number if it is meant",
+  "not-found": "no such host",
+} as const;
+
+async function showLog(options: { json?: boolean }): Promise<void> {
+  const { project, paths } = await openProjectApi();
+  const { readRefusals } = await import("@canopy/daemon");
+  const refusals = await readRefusals(paths.stateDir, project.projectId);
+  if (options.json === true) return printJson({ refusals });
+  if (refusals.length === 0) return printText("nothing was refused");
+  const now = Date.now();
+  const rows = refusals.map(({ atMs, host, port, reason, workspaceId }) => [
+    formatAge(atMs, now),
+    sanitizeLine(workspaceId),
+    sanitizeLine(`${host}:${port}`),
+    REASONS[reason],
+  ]);
+  printText(formatTable(["WHEN", "WHERE", "HOST", "WHY"], rows));
+  const fixes = [...new Set(refusals.flatMap(({ fix }) => fix ?? []))];
+  if (fixes.length > 0) printText(`to allow what is meant:\n${fixes.map((fix) => `  ${fix}`).join("\n")}`);
+}
+
+/** `canopy sandbox allow` and `log`. */
 export const registerSandbox: RegisterCommands = (program) => {
   const sandbox = program
     .command("sandbox")
-    .description("what agents may reach")
-    .addHelpText("after", "\nExample:\n  canopy sandbox allow api.example.com:8443");
+    .description("what agents may reach, and what they were refused")
+    .addHelpText("after", "\nExample:\n  canopy sandbox log");
   sandbox
     .command("allow")
     .description(
@@ -39,11 +71,11 @@ export const registerSandbox: RegisterCommands = (program) => {
     .argument("<host>", "a host, *.host or host:port; without a port 80 and 443")
     .option("--json", "print what was done as JSON")
     .addHelpText("after", "\nExample:\n  canopy sandbox allow api.example.com:8443")
-    .action(async (host: string, options: { json?: boolean }) => {
-      const { project } = await openProjectApi();
-      const { allowHost } = await import("@canopy/daemon");
-      const isAdded = await allowHost(project.path, host);
-      if (options.json === true) printJson({ host, added: isAdded });
-      else printText(isAdded ? `${host} is allowed from the next agent on` : `${host} was allowed already`);
-    });
+    .action(allow);
+  sandbox
+    .command("log")
+    .description("print which connections of agents were refused, and the command that allows each")
+    .option("--json", "print them as JSON")
+    .addHelpText("after", "\nExample:\n  canopy sandbox log")
+    .action(showLog);
 };

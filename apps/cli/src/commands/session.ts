@@ -2,7 +2,7 @@ import type { AgentEvent, Prompt, Session, TranscriptEntry } from "@canopy/proto
 import { CanopyError } from "@canopy/protocol/errors";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
-import { formatAge, formatCost, formatTable, sanitizeLine } from "../output/format.ts";
+import { formatAge, formatCost, formatTable, neutralize, sanitizeLine } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
@@ -54,19 +54,25 @@ export function describeEvent(event: AgentEvent): string | null {
   return null;
 }
 
+function describeSession({ sessionId, agent, sandboxLevel }: Session): string {
+  const level = sandboxLevel === null ? "not started" : `at sandbox level ${sandboxLevel}`;
+  return `Session ${sessionId}, agent ${agent}, ${level}`;
+}
+
 function toMarkdown(
   session: Session,
   prompts: readonly Prompt[],
   entries: readonly TranscriptEntry[],
 ): string {
-  const parts = [`# ${session.title}`, `Session ${session.sessionId}, agent ${session.agent}`];
+  const parts = [`# ${session.title}`, describeSession(session)];
   for (const prompt of prompts) parts.push(`## Prompt of ${prompt.author}`, prompt.text);
   parts.push("## Transcript");
   for (const { event } of entries) {
     const text = describeEvent(event);
     if (text !== null) parts.push(text);
   }
-  return parts.join("\n\n");
+  // What agents say may hold anything, also what a terminal would obey.
+  return neutralize(parts.join("\n\n"));
 }
 
 async function listSessions(options: JsonOption): Promise<void> {
@@ -79,12 +85,13 @@ async function listSessions(options: JsonOption): Promise<void> {
     session.sessionId,
     session.state,
     sanitizeLine(session.agent),
+    session.sandboxLevel ?? "-",
     formatAge(session.openedAtMs, now),
     String(session.usage.inputTokens + session.usage.outputTokens),
     formatCost(session.usage.costUsd),
     sanitizeLine(session.title),
   ]);
-  printText(formatTable(["SESSION", "STATE", "AGENT", "OPENED", "TOKENS", "COST", "TITLE"], rows));
+  printText(formatTable(["SESSION", "STATE", "AGENT", "LEVEL", "OPENED", "TOKENS", "COST", "TITLE"], rows));
 }
 
 async function showSession(reference: string, options: JsonOption): Promise<void> {

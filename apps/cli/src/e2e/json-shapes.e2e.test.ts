@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestRepository } from "./create-test-repository.ts";
@@ -50,7 +50,12 @@ test("every command prints what docs/cli-json.md says", async () => {
   await expectShape("Up", ["up"]);
   await expectShape("Status", ["status"]);
   await expectShape("Logs", ["logs"]);
+  await expectShape("Detection", ["init", "--detect"]);
+  await expectShape("Questionnaire", ["init", "--agent"]);
   await expectShape("Init", ["init"]);
+  await expectShape("Error", ["init", "--apply", "{}"], 3);
+  await expectShape("Init", ["init", "--reconfigure", "--apply", '{"confirm_validation": "no"}']);
+  for (const name of ["config.toml", "config.toml.old"]) await rm(join(repository, ".canopy", name));
   await expectShape("Doctor", ["doctor"]);
   const { id } = await expectShape("Task", [
     "task",

@@ -41,6 +41,20 @@ export function sanitizeLine(text: string): string {
   );
 }
 
+/**
+ * A text of unknown origin made safe for a terminal, with its lines and spaces as they are: escape sequences, control characters
+ * and what turns the direction of writing round are left out.
+ */
+export function neutralize(text: string): string {
+  return (
+    text
+      // oxlint-disable-next-line no-control-regex
+      .replaceAll(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|.)?/g, "")
+      // oxlint-disable-next-line no-control-regex
+      .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "")
+  );
+}
+
 /** Like sanitizeLine, but keeps line ends. */
 export function sanitizeText(text: string): string {
   return text

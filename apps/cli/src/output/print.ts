@@ -5,7 +5,11 @@ export const JSON_SHAPE_VERSION = 1;
 
 /** Prints one JSON document with the version of its shape. A `version` of the value's own needs another name. */
 export function printJson(value: object): void {
-  process.stdout.write(`${JSON.stringify({ version: JSON_SHAPE_VERSION, ...value }, null, 2)}\n`);
+  const text = JSON.stringify({ version: JSON_SHAPE_VERSION, ...value }, null, 2);
+  // JSON leaves these as they are, and some terminals obey them.
+  // oxlint-disable-next-line no-control-regex
+  const safe = text.replaceAll(/[\u007f-\u009f]/g, (code) => `\\u00${code.charCodeAt(0).toString(16)}`);
+  process.stdout.write(`${safe}\n`);
 }
 
 /** Prints lines for people. */

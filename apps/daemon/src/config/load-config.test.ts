@@ -81,3 +81,64 @@ test("an older validation.toml counts where config.toml says nothing of validati
     await rm(folder, { recursive: true });
   }
 });
+
+test("an older sandbox.toml counts where config.toml leaves the key out, and is checked as strictly", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "canopy-config-"));
+  try {
+    await mkdir(join(folder, ".canopy"));
+    const file = join(folder, ".canopy", "sandbox.toml");
+    const defaults = (await loadConfig(folder)).sandbox;
+    await writeFile(file, "");
+    expect((await loadConfig(folder)).sandbox).toEqual(defaults);
+    await writeFile(
+      file,
+      `[sandbox]
+enabled = true
+network = "deny"
+[resources]
+max_memory = "4GB"
+max_processes = 100
+max_disk = "10GB"
+timeout = "10m"
+[paths]
+read_only = ["~/tools"]
+copy_configs = ["~/.gitconfig"]
+cache_mounts = ["~/.cache/x"]
+[paths.extra]
+read_only = ["/opt/more"]
+[security]
+blocked = ["ssh", "~/private"]
+`,
+    );
+    const read = {
+      ...defaults,
+      network: "deny",
+      read_only: ["~/tools", "/opt/more"],
+      copy_configs: ["~/.gitconfig"],
+      cache_mounts: ["~/.cache/x"],
+      block: ["~/private"],
+      limits: { memory: 4 * 2 ** 30, processes: 100, disk: 10 * 2 ** 30, time: 600_000 },
+    };
+    expect((await loadConfig(folder)).sandbox).toEqual(read);
+    await writeFile(
+      join(folder, ".canopy", "config.toml"),
+      '[sandbox]\nnetwork = "allowlist"\nallow = ["a.test"]\n',
+    );
+    expect((await loadConfig(folder)).sandbox).toEqual({ ...read, network: "allowlist", allow: ["a.test"] });
+    await writeFile(file, "[sandbox]\nenabled = false\n");
+    expect((await loadConfig(folder)).sandbox.level).toBe("process");
+    for (const [text, message] of [
+      ['[resources]\nmax_memory = "much"\n', "sandbox.toml:2: resources.max_memory: 'much' is not a size"],
+      ["[sandbox]\nenabeld = true\n", "sandbox.toml:2: unknown key 'sandbox.enabeld'"],
+      ['[paths]\nread_only = ["relative"]\n', "sandbox.toml: read_only.0: an absolute path"],
+    ] as const) {
+      await writeFile(file, text);
+      await expect(loadConfig(folder)).rejects.toMatchObject({
+        code: "config.invalid",
+        message: expect.stringContaining(message),
+      });
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

@@ -1,17 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ProjectConfig } from "@canopy/protocol";
-import { CanopyError, agentConfigsSchema, projectConfigSchema } from "@canopy/protocol";
+import { CanopyError, agentConfigsSchema, projectConfigSchema, sandboxConfigSchema } from "@canopy/protocol";
 import { TomlError, parse } from "smol-toml";
 import { z } from "zod";
 import { resolveUserAgentsPath } from "../home/daemon-paths.ts";
 import { locateKey } from "./locate-key.ts";
 import { mergeAgents } from "./merge-agents.ts";
+import { fromSeedSandbox, seedSandboxSchema } from "./read-seed-sandbox.ts";
 import { fromSeedValidation, seedValidationSchema } from "./read-seed-validation.ts";
 
 /** Where a project's configuration lies, relative to its work tree. */
 export const CONFIG_PATH = join(".canopy", "config.toml");
 const userAgentsSchema = z.strictObject({ agents: agentConfigsSchema.default({}) });
+const SEED_SANDBOX_PATH = join(".canopy", "sandbox.toml");
 const SEED_VALIDATION_PATH = join(".canopy", "validation.toml");
 
 /**
@@ -69,9 +71,36 @@ async function readIfThere(file: string): Promise<string | null> {
   }
 }
 
-function hasValidation(text: string, file: string): boolean {
+function tableOf(text: string, file: string, name: string): Record<string, unknown> | null {
   const parsed = parseToml(text, file);
-  return typeof parsed === "object" && parsed !== null && "validation" in parsed;
+  if (typeof parsed !== "object" || parsed === null) return null;
+  const table: unknown = Reflect.get(parsed, name);
+  return typeof table === "object" && table !== null ? { ...table } : null;
+}
+
+async function readSeed<T>(schema: z.ZodType<T>, file: string): Promise<T | null> {
+  const text = await readIfThere(file);
+  return text === null ? null : parseBy(schema, text, file);
+}
+
+/** The keys of `config.toml` win, one by one, over those of an older `sandbox.toml`. */
+async function readSeedSandbox(
+  workTree: string,
+  own: Record<string, unknown> | null,
+): Promise<ProjectConfig["sandbox"] | null> {
+  const file = join(workTree, SEED_SANDBOX_PATH);
+  const seed = await readSeed(seedSandboxSchema, file);
+  if (seed === null) return null;
+  const merged = sandboxConfigSchema.safeParse({ ...fromSeedSandbox(seed), ...own });
+  if (merged.success) return merged.data;
+  const [issue] = merged.error.issues;
+  throw new CanopyError(
+    "config.invalid",
+    `${file}: ${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "not valid"}`,
+    {
+      hint: "see docs/configuration.md for what each key of [sandbox] takes",
+    },
+  );
 }
 
 async function loadUserAgents(file: string): Promise<ProjectConfig["agents"]> {
@@ -80,8 +109,9 @@ async function loadUserAgents(file: string): Promise<ProjectConfig["agents"]> {
 }
 
 /**
- * Reads a project's configuration, with the person's own agents; a missing file means all defaults. Where it says nothing of validation, an older
- * `.canopy/validation.toml` counts. Throws `config.invalid`.
+ * Reads a project's configuration, with the person's own agents; a missing file means all defaults. Where it says nothing of
+ * validation, an older `.canopy/validation.toml` counts; what it leaves open of the sandbox, an older `.canopy/sandbox.toml`
+ * says. Throws `config.invalid`.
  */
 export async function loadConfig(
   workTree: string,
@@ -89,12 +119,17 @@ export async function loadConfig(
 ): Promise<ProjectConfig> {
   const file = join(workTree, CONFIG_PATH);
   const text = (await readIfThere(file)) ?? "";
-  const project = parseConfig(text, file);
-  const agents = mergeAgents(await loadUserAgents(resolveUserAgentsPath(env)), project.agents);
-  const config = { ...project, agents };
-  if (hasValidation(text, file)) return config;
-  const seedFile = join(workTree, SEED_VALIDATION_PATH);
-  const seed = await readIfThere(seedFile);
-  if (seed === null) return config;
-  return { ...config, validation: fromSeedValidation(parseBy(seedValidationSchema, seed, seedFile)) };
+  const config = parseConfig(text, file);
+  const agents = mergeAgents(await loadUserAgents(resolveUserAgentsPath(env)), config.agents);
+  const sandbox = await readSeedSandbox(workTree, tableOf(text, file, "sandbox"));
+  const validation =
+    tableOf(text, file, "validation") === null
+      ? await readSeed(seedValidationSchema, join(workTree, SEED_VALIDATION_PATH))
+      : null;
+  return {
+    ...config,
+    agents,
+    ...(sandbox === null ? {} : { sandbox }),
+    ...(validation === null ? {} : { validation: fromSeedValidation(validation) }),
+  };
 }

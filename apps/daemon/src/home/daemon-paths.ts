@@ -13,6 +13,9 @@ export interface DaemonPaths {
   readonly cacheDir: string;
   readonly roomsDir: string;
   readonly socketPath: string;
+  /** Where the hooks of agents are answered: beside the folder of their client, which looks for it there. */
+  readonly hookSocketPath: string;
+  readonly hookClientDir: string;
   readonly tokenPath: string;
   readonly lockPath: string;
   /** What the running daemon says about itself: pid, port, version. */
@@ -38,6 +41,8 @@ export function resolveDaemonPaths(env: Readonly<Record<string, string | undefin
     cacheDir,
     roomsDir: join(stateDir, "rooms"),
     socketPath: socketPathFor(stateDir),
+    hookSocketPath: join(stateDir, "hook.sock"),
+    hookClientDir: join(stateDir, "hook"),
     tokenPath: join(stateDir, "token"),
     lockPath: join(stateDir, "daemon.lock"),
     infoPath: join(stateDir, "daemon.json"),

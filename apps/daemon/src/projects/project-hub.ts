@@ -8,10 +8,11 @@ import {
   selectJobs,
   selectProject,
   selectProjects,
+  selectSessions,
 } from "@canopy/core";
 import { readRepositoryIdentity } from "@canopy/git";
 import { openAgentHomes, recoverAttempts } from "@canopy/runner";
-import type { BackendName, StaleWorkspace, WorkspaceStore } from "@canopy/workspace";
+import type { BackendName, RefusalRecord, StaleWorkspace, WorkspaceStore } from "@canopy/workspace";
 import { openWorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
 import type { ProjectContext } from "./open-project.ts";
@@ -20,6 +21,9 @@ import { OpenProject } from "./open-project.ts";
 /** What a hub needs beside what its projects need. */
 export interface HubOptions extends Omit<ProjectContext, "workspacesFor" | "homes"> {
   readonly cacheDir: string;
+  /** Folders of the daemon's that no sandbox shows. */
+  readonly privateDirectories: readonly string[];
+  readonly onRefusal: (refusal: RefusalRecord) => void;
 }
 
 /** The projects that this daemon has open, and the workspaces they share. */
@@ -94,6 +98,18 @@ export class ProjectHub implements AsyncDisposable {
     return { runs, attempts };
   }
 
+  /** How many sessions are at work at each level of the sandbox, over all projects. */
+  countLevels(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { room } of this.#projects.values()) {
+      for (const { state, sandboxLevel } of room.read((sql) => selectSessions(sql))) {
+        if (state !== "active" || sandboxLevel === null) continue;
+        counts[sandboxLevel] = (counts[sandboxLevel] ?? 0) + 1;
+      }
+    }
+    return counts;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#projects.values()].map((project) => project[Symbol.asyncDispose]()));
     this.#projects.clear();
@@ -156,6 +172,8 @@ export class ProjectHub implements AsyncDisposable {
     if (known !== undefined) return known;
     const opened = openWorkspaceStore({
       cacheDirectory: this.#options.cacheDir,
+      privateDirectories: this.#options.privateDirectories,
+      onRefusal: this.#options.onRefusal,
       ...(backend === "auto" ? {} : { backend }),
     });
     this.#stores.set(backend, opened);

@@ -66,7 +66,8 @@ function listenOnPort(server: HttpServer, port: number): Promise<number> {
   });
 }
 
-async function listenOnSocket(server: HttpServer, socketPath: string): Promise<void> {
+/** Listens on a unix socket that only its owner can open; one that is left over is removed. Throws `daemon.unavailable`. */
+export async function listenOnSocket(server: HttpServer, socketPath: string): Promise<void> {
   mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
   // The lock says that no other daemon lives, so a socket that is left over is a dead one's.
   if (!(await answers(socketPath))) rmSync(socketPath, { force: true });
@@ -94,7 +95,8 @@ function answers(socketPath: string): Promise<boolean> {
   });
 }
 
-async function closeServer(server: HttpServer): Promise<void> {
+/** Closes a server: at once what is idle, after a moment what is not. */
+export async function closeServer(server: HttpServer): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const force = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);

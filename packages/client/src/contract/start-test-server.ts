@@ -45,6 +45,7 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
     memoryBytes: 0,
     activeRuns: 0,
     activeAttempts: 0,
+    activeLevels: {},
     projects: [],
   };
   return {
@@ -60,6 +61,10 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
     planRun: notHere,
     startRun: notHere,
     deliver: notHere,
+    coordination: {
+      handleHook: ({ body }) => Promise.resolve({ body, exitCode: 0 }),
+      act: (request) => Promise.resolve({ type: request.action.type }),
+    },
     queue: {
       wake: notHere,
       readConflict: notHere,

@@ -15,8 +15,8 @@ const EMPTY: ProjectState = {
   changes: [],
   sessions: [],
   overlaps: [],
-  inquiries: [],
   coordination: { claims: [], tickets: [], waits: [], isFinished: false },
+  inquiries: [],
 };
 
 test.each([1, 2, 3, 4, 5, 6, 7, 8])(

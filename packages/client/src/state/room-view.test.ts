@@ -19,6 +19,7 @@ function session(sessionId: string): Json {
     nativeSessionId: null,
     state: "starting",
     endReason: null,
+    sandboxLevel: null,
     usage: { ...ZERO_USAGE },
     openedAtMs: 1,
     endedAtMs: null,

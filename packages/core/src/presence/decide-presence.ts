@@ -88,6 +88,7 @@ function createSession(context: Context, command: Command<"presence.join">): Pre
     nativeSessionId: command.nativeSessionId,
     state: "active",
     endReason: null,
+    sandboxLevel: null,
     usage: ZERO_USAGE,
     openedAtMs: context.nowMs,
     endedAtMs: null,

@@ -1,6 +1,6 @@
-import { selectOpenInquiries } from "../inquiries/inquiry-feature.ts";
 import type { Attempt, Change, Comment, Dependency, ProjectState, Task } from "@canopy/protocol";
 import { selectClaims, selectTickets } from "../claims/claim-rows.ts";
+import { selectOpenInquiries } from "../inquiries/inquiry-feature.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
 import { selectChanges, selectChangesOfTask } from "../merge-queue/change-rows.ts";
@@ -32,13 +32,13 @@ export function selectProjectState(sql: Sql): ProjectState {
     changes: selectChanges(sql),
     sessions: selectSessions(sql),
     overlaps: selectOverlaps(sql),
-    inquiries: selectOpenInquiries(sql),
     coordination: {
       claims: selectClaims(sql),
       tickets: selectTickets(sql),
       waits: selectPendingWaits(sql),
       isFinished: isFinished(sql),
     },
+    inquiries: selectOpenInquiries(sql),
   };
 }
 

@@ -26,7 +26,7 @@ import { laneOf } from "../merge-queue/edit-stack.ts";
 import { describeConflict } from "../merge-queue/settle-conflict.ts";
 import { selectStack } from "../merge-queue/stack-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
-import { setSessionState } from "../sessions/session-feature.ts";
+import { activateSession } from "../sessions/session-feature.ts";
 import { selectInquiry } from "../inquiries/inquiry-feature.ts";
 import { buildAnswerPrompt, buildContinuePrompt, buildPrompt } from "../tasks/build-prompt.ts";
 import { selectComments, selectTask } from "../tasks/select-tasks.ts";
@@ -206,7 +206,7 @@ export function decideStartAttempt(context: Context, command: Command<"attempt.s
     startedAtMs: context.nowMs,
   };
   context.emit({ type: "attempt.started", attempt });
-  setSessionState(context, attempt.sessionId, "active");
+  activateSession(context, attempt.sessionId, command.sandboxLevel ?? null);
   return accept({ attemptId: attempt.attemptId });
 }
 

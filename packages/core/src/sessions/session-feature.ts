@@ -38,6 +38,7 @@ export function registerSession(context: Context, attempt: Attempt, task: Task):
     nativeSessionId: null,
     state: "starting",
     endReason: null,
+    sandboxLevel: null,
     usage: ZERO_USAGE,
     openedAtMs: context.nowMs,
     endedAtMs: null,
@@ -60,6 +61,13 @@ export function reopenSession(context: Context, attempt: Attempt): void {
       endedAtMs: null,
     },
   });
+}
+
+/** Emits that a session's processes run, and how much they are kept from. */
+export function activateSession(context: Context, sessionId: string, sandboxLevel: string | null): void {
+  const session = selectSession(context.sql, sessionId);
+  if (session === undefined) return;
+  context.emit({ type: "session.updated", session: { ...session, state: "active", sandboxLevel } });
 }
 
 /** Emits a session's new state; the same state again changes nothing. */

@@ -17,6 +17,7 @@ const SESSION = {
   nativeSessionId: null,
   state: "starting",
   endReason: null,
+  sandboxLevel: null,
   usage: { ...ZERO_USAGE },
   openedAtMs: 0,
   endedAtMs: null,

@@ -1,5 +1,3 @@
-import { writeFile, mkdir, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import type { AttemptId, ConflictFile, ProjectConfig } from "@canopy/protocol";
 import type { MergeEngine, Repository } from "@canopy/git";
 import { CHECKPOINT_REF_PREFIX, readRef, updateRefs, writeCommit } from "@canopy/git";
@@ -107,7 +105,7 @@ export class ConflictRadar {
   async #look(blip: Blip): Promise<void> {
     const { repository } = this.#context;
     const { workspace, attemptId, integrationRef } = blip.session;
-    const capture = await captureWorkspace(repository, workspace, [RADAR_FILE]);
+    const capture = await workspace.whilePaused(() => captureWorkspace(repository, workspace, [RADAR_FILE]));
     const target = await readRef(repository, integrationRef);
     if (capture.tree === blip.tree && target === blip.target) return;
     blip.target = target;
@@ -179,20 +177,18 @@ export class ConflictRadar {
 
   /** The agent finds the same in a file; others' titles are data, so they are shortened to one line. */
   async #tellAgent({ session, overlaps }: Blip): Promise<void> {
-    const path = join(session.workspace.readablePath, RADAR_FILE);
-    if (overlaps.length === 0) {
-      await rm(path, { force: true });
-      return;
-    }
     const lines = overlaps.map(({ other, files }) => {
       const title = other === null ? undefined : this.#blips.get(other)?.session.title;
       const who =
         other === null ? "what has landed on the branch" : `the running task "${oneLine(title ?? other)}"`;
-      return `- ${who}: ${files.map((file) => `${file.path} (${file.kind})`).join(", ")}`;
+      return `- ${who}: ${files.map((file) => `${oneLine(file.path)} (${file.kind})`).join(", ")}`;
     });
     const text = `# Others change the same places\nAs of now your work would conflict with:\n${lines.join("\n")}\n`;
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, text);
+    await session.workspace
+      .writeFile(RADAR_FILE, overlaps.length === 0 ? null : text)
+      .catch((error: unknown) =>
+        this.#context.log.warn({ attemptId: session.attemptId, error }, "the agent could not be told"),
+      );
   }
 
   async #forget(blip: Blip): Promise<void> {

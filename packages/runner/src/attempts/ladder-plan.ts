@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import type { AttemptJob, LadderJob } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { Conflict, MergeEngine, Repository } from "@canopy/git";
@@ -200,8 +198,6 @@ export async function planLadder(
 /** Puts a plan's files into a workspace. */
 export async function layOutFiles(workspace: Workspace, files: LadderPlan["files"]): Promise<void> {
   for (const [path, text] of files) {
-    const target = join(workspace.readablePath, path);
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, text.slice(0, MAX_FILE_CHARS));
+    await workspace.writeFile(path, text.slice(0, MAX_FILE_CHARS));
   }
 }

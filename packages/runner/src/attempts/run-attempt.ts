@@ -211,6 +211,7 @@ async function prepare(
       ...lease,
       baseCommit: parent ?? workspace.commit,
       workspaceBackend: workspace.backend,
+      sandboxLevel: workspace.sandboxLevel,
     },
     `start:${lease.jobId}:${lease.fence}`,
   );

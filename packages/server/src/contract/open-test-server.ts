@@ -63,6 +63,10 @@ export function openTestServer(change: Partial<ServerPorts> = {}): TestServer {
     planRun: notHere,
     startRun: notHere,
     deliver: notHere,
+    coordination: {
+      handleHook: ({ body }) => Promise.resolve({ body, exitCode: 0 }),
+      act: (request) => Promise.resolve({ type: request.action.type }),
+    },
     queue: NO_QUEUE,
     workspaceBackend: () => Promise.resolve({ backend: "overlay", skipped: [] }),
     stop: () => void stops.push(host.nowMs),
@@ -108,5 +112,6 @@ const STATUS = {
   memoryBytes: 1,
   activeRuns: 0,
   activeAttempts: 0,
+  activeLevels: {},
   projects: [],
 };

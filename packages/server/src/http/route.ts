@@ -13,6 +13,8 @@ export interface RouteCall<B> {
   readonly actor: Actor;
   /** Idempotency key of the request. */
   readonly key: string;
+  /** Aborted when whoever asked has gone. */
+  readonly signal: AbortSignal;
 }
 
 /** One endpoint: the same table serves requests and writes the OpenAPI document. */

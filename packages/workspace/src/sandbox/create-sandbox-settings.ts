@@ -22,12 +22,14 @@ const CANOPY_FOLDERS = ["packages", "node_modules"].map((name) =>
 );
 
 function toLimits(limits: SandboxConfig["limits"]): SandboxLimits {
-  const { memory, processes, open_files: openFiles, disk, cpus } = limits;
+  const { memory, processes, open_files: openFiles, disk, files, time, cpus } = limits;
   return {
     ...(memory === undefined ? {} : { memoryBytes: memory }),
     ...(processes === undefined ? {} : { processCount: processes }),
     ...(openFiles === undefined ? {} : { openFileCount: openFiles }),
     ...(disk === undefined ? {} : { diskBytes: disk }),
+    ...(files === undefined ? {} : { fileCount: files }),
+    ...(time === undefined ? {} : { wallMs: time }),
     ...(cpus === undefined ? {} : { cpuCount: cpus }),
   };
 }
@@ -69,6 +71,9 @@ export async function createSandboxSettings(subject: SandboxSubject): Promise<Sa
     ],
     caches: config.cache_mounts,
     permit: config.permit,
+    block: config.block,
+    copyConfigs: config.copy_configs,
+    hasToolCaches: config.tool_caches,
     limits: toLimits(config.limits),
   };
 }

@@ -21,6 +21,19 @@ export interface Refusal {
   readonly reason: "not-on-list" | "private-address" | "not-found";
 }
 
+/** A refusal, and where it was. */
+export interface RefusalRecord extends Refusal {
+  readonly projectId: string;
+  readonly workspaceId: string;
+}
+
+/** What an egress proxy lets out, and whom it tells of what it does not. */
+export interface EgressOptions {
+  readonly allow: readonly string[];
+  /** Told of each host, port and reason once. */
+  readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
+}
+
 /** The only way out of a sandbox. It listens on a socket file, asks names for itself, and lets out what is on its list. */
 export interface EgressProxy extends AsyncDisposable {
   readonly socketPath: string;
@@ -85,10 +98,13 @@ class Proxy implements EgressProxy {
   readonly #rules: readonly Rule[];
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
+  readonly #told = new Set<string>();
+  readonly #onRefusal: EgressOptions["onRefusal"];
 
-  constructor(folder: string, allow: readonly string[]) {
+  constructor(folder: string, options: EgressOptions) {
     this.socketPath = join(folder, SOCKET_NAME);
-    this.#rules = allow.map(parseEgressRule);
+    this.#rules = options.allow.map(parseEgressRule);
+    this.#onRefusal = options.onRefusal;
     this.#server = createServer((request, response) => void this.#forward(request, response));
     this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void this.#tunnel(request.url ?? "", socket, head);
@@ -140,7 +156,13 @@ class Proxy implements EgressProxy {
   }
 
   #refuse(host: string, port: number, reason: Refusal["reason"]): null {
-    if (this.refusals.length < MAX_REFUSALS) this.refusals.push({ atMs: Date.now(), host, port, reason });
+    const refusal: Refusal = { atMs: Date.now(), host: host.slice(0, 300), port, reason };
+    if (this.refusals.length < MAX_REFUSALS) this.refusals.push(refusal);
+    const key = `${refusal.host} ${port} ${reason}`;
+    if (this.#told.size < MAX_REFUSALS && !this.#told.has(key)) {
+      this.#told.add(key);
+      this.#onRefusal?.(refusal);
+    }
     return null;
   }
 
@@ -179,7 +201,9 @@ class Proxy implements EgressProxy {
     if (url === null || address === null) {
       response
         .writeHead(403, { "content-type": "text/plain" })
-        .end("refused by Canopy's sandbox: not on the allow-list\n");
+        .end(
+          `refused by Canopy's sandbox: not on the allow-list; a person can see why: canopy sandbox log\n`,
+        );
       return;
     }
     const headers = { ...request.headers, host: url.host };
@@ -201,9 +225,9 @@ class Proxy implements EgressProxy {
 }
 
 /** Starts an egress proxy on a socket file in a folder that is made for it. Redirects are the client's business: each new host is asked again. */
-export async function startEgressProxy(folder: string, allow: readonly string[]): Promise<EgressProxy> {
+export async function startEgressProxy(folder: string, options: EgressOptions): Promise<EgressProxy> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const proxy = new Proxy(folder, allow);
+  const proxy = new Proxy(folder, options);
   await proxy.listen(folder);
   return proxy;
 }

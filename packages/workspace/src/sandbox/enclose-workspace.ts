@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { stat } from "node:fs/promises";
+import { CanopyError } from "@canopy/protocol";
 import type { BuiltWorkspace } from "../build-workspace.ts";
 import { isOverlayBackend, needsUserNamespace } from "../mount-script.ts";
 import { startNamespaceHolder } from "../namespace-holder.ts";
@@ -6,10 +8,17 @@ import type { NamespaceHolder } from "../namespace-holder.ts";
 import type { WorkspaceLayout } from "../workspace-layout.ts";
 import type { BackendName } from "../workspace-metadata.ts";
 import type { WorkspaceView } from "../workspace-view.ts";
+import type { Refusal } from "./egress-proxy.ts";
+import { copyConfigs } from "./copy-configs.ts";
+import { startLimitWatch } from "./limit-watch.ts";
+import type { LimitWatch } from "./limit-watch.ts";
+import { createLimitedView } from "./limited-view.ts";
 import { createUnavailable, openSandbox } from "./open-sandbox.ts";
 import type { Sandbox } from "./open-sandbox.ts";
+import { cachesDirectory } from "./plan-caches.ts";
 import { openResourceGroup } from "./resource-group.ts";
-import type { SandboxSettings } from "./sandbox-settings.ts";
+import type { ResourceGroup } from "./resource-group.ts";
+import type { SandboxLevel, SandboxSettings } from "./sandbox-settings.ts";
 import { createSandboxView } from "./sandbox-view.ts";
 
 /** A workspace to be enclosed. */
@@ -22,11 +31,13 @@ export interface EncloseOptions {
   readonly path: string;
   /** Folders of the daemon's own. */
   readonly state: readonly string[];
+  readonly onRefusal: ((refusal: Refusal) => void) | undefined;
 }
 
 /** A workspace's files with the processes' way to them. `sandbox` is null at the levels without one. */
 export interface EnclosedWorkspace {
   readonly built: BuiltWorkspace;
+  readonly level: SandboxLevel;
   readonly sandbox: Sandbox | null;
   /** Which limit of the workspace was hit, such as `memory limit 4 GB`. */
   describeLimitHit(): Promise<string | null>;
@@ -59,6 +70,87 @@ async function hold({ built, backend, layout }: EncloseOptions): Promise<Held> {
   return { holder, withUserNamespace, view: { ...view, [Symbol.asyncDispose]: dispose } };
 }
 
+/** Folders that hold all that a workspace's processes can write and that is kept on a disk. */
+function listWritten({ built, layout }: EncloseOptions): string[] {
+  return [built.upperDirectory ?? layout.path, layout.homeDirectory, layout.tmpDirectory];
+}
+
+async function makeView(options: EncloseOptions, group: ResourceGroup): Promise<Enclosure> {
+  const { built, layout, settings, backend, path, state } = options;
+  if (settings.level === "process") {
+    const isCountedApart = isOverlayBackend(backend) && needsUserNamespace(backend);
+    const { limits } = settings;
+    return { view: createLimitedView({ view: built.view, group, limits, isCountedApart }), sandbox: null };
+  }
+  const { holder, withUserNamespace, view } = await hold(options);
+  const sandbox = await openSandbox({
+    layout,
+    upperDirectory: built.upperDirectory,
+    holder,
+    withUserNamespace,
+    settings,
+    group,
+    path,
+    state,
+    onRefusal: options.onRefusal,
+  });
+  return {
+    view: createSandboxView({ workspaceId: layout.workspaceId, outer: view, sandbox, group }),
+    sandbox,
+  };
+}
+
+interface Enclosure {
+  readonly view: WorkspaceView;
+  readonly sandbox: Sandbox | null;
+}
+
+/** Caches that are the workspace's own to write into exist only in a sandbox. */
+async function watchLimits(
+  options: EncloseOptions,
+  { view, sandbox }: Enclosure,
+): Promise<LimitWatch | null> {
+  const caches = sandbox === null ? null : cachesDirectory(options.layout);
+  const hasCaches = caches !== null && (await stat(caches).catch(() => null)) !== null;
+  return await startLimitWatch({
+    limits: options.settings.limits,
+    folders: [...listWritten(options), ...(hasCaches ? [caches] : [])],
+    enter: view.enter,
+    killAll: () => view.killAll(),
+  });
+}
+
+function enclose(options: EncloseOptions, made: Enclosure, rest: EnclosureRest): EnclosedWorkspace {
+  const { view } = made;
+  const { group, watch } = rest;
+  const guarded: WorkspaceView = {
+    ...view,
+    async start(command, cwd, env) {
+      const hit = watch?.hit ?? null;
+      if (hit !== null)
+        throw new CanopyError("workspace.failed", `the workspace's processes were killed: ${hit}`, {
+          hint: "Raise the limit in [sandbox.limits], or give the agent less to do at once.",
+        });
+      return await view.start(command, cwd, env);
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await watch?.[Symbol.asyncDispose]();
+      await view[Symbol.asyncDispose]();
+    },
+  };
+  return {
+    built: { ...options.built, view: guarded },
+    level: options.settings.level,
+    sandbox: made.sandbox,
+    describeLimitHit: async () => (await watch?.describeHit()) ?? (await group.describeHit()),
+  };
+}
+
+interface EnclosureRest {
+  readonly group: ResourceGroup;
+  readonly watch: LimitWatch | null;
+}
+
 /**
  * Puts the level's walls around a workspace. Throws `sandbox.unavailable` when the level cannot be had, and leaves nothing of
  * the try; the caller still owns `built`.
@@ -67,27 +159,20 @@ export async function encloseWorkspace(options: EncloseOptions): Promise<Enclose
   const { built, layout, settings } = options;
   const none = (): Promise<null> => Promise.resolve(null);
   if (settings.level === "container") throw createUnavailable("containers are not supported by this version");
-  if (settings.level !== "sandbox") return { built, sandbox: null, describeLimitHit: none };
+  if (settings.level === "none") return { built, level: "none", sandbox: null, describeLimitHit: none };
+  await copyConfigs(settings, layout);
   const group = await openResourceGroup(
     `${layout.workspaceId}-${randomBytes(3).toString("hex")}`,
     settings.limits,
   );
   try {
-    const { holder, withUserNamespace, view } = await hold(options);
-    const { upperDirectory } = built;
-    const { path, state } = options;
-    const sandbox = await openSandbox({
-      layout,
-      upperDirectory,
-      holder,
-      withUserNamespace,
-      settings,
-      group,
-      path,
-      state,
-    });
-    const enclosed = createSandboxView({ workspaceId: layout.workspaceId, outer: view, sandbox, group });
-    return { built: { ...built, view: enclosed }, sandbox, describeLimitHit: () => group.describeHit() };
+    const made = await makeView(options, group);
+    try {
+      return enclose(options, made, { group, watch: await watchLimits(options, made) });
+    } catch (error) {
+      await made.view[Symbol.asyncDispose]();
+      throw error;
+    }
   } catch (error) {
     await built.view[Symbol.asyncDispose]();
     await group[Symbol.asyncDispose]();

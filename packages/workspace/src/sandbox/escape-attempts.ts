@@ -5,6 +5,8 @@ export interface EscapeAttempt {
   readonly script: string;
   /** Works at level `none` only for root, so an ordinary user does not try it. */
   readonly needsRoot?: true;
+  /** Level `process` blocks it too. */
+  readonly isProcess?: true;
 }
 
 const read = (name: string, path: string): EscapeAttempt => ({
@@ -171,14 +173,40 @@ const PROCESSES: readonly EscapeAttempt[] = [
     script: "ls -l /proc/$HOSTPID/fd | grep -q null && echo GOT",
   },
   {
-    name: "an inherited descriptor",
-    script: 'ls /proc/self/fd | grep -qx 9 || true; [ -n "$CANARY_ENVIRONMENT" ] && echo GOT',
+    name: "read through a descriptor that a process of the host has open",
+    script: "grep -q canary-outside /proc/$HOSTPID/fd/3 && echo GOT",
+  },
+  {
+    name: "the environment of who started Canopy",
+    script: '[ "$CANARY_ENVIRONMENT" = canary-environment ] && echo GOT',
+    isProcess: true,
+  },
+  {
+    name: "a key in the environment",
+    script: "env | grep -q canary-key && echo GOT",
+    isProcess: true,
+  },
+  {
+    name: "the agent of the person's ssh keys",
+    script: '[ -S "$SSH_AUTH_SOCK" ] && echo GOT',
+    isProcess: true,
+  },
+  {
+    name: "the home of the person by its variable",
+    script: 'grep -q ordinary "$HOME/ordinary" && echo GOT',
+    isProcess: true,
   },
 ];
 
 const curl = (name: string, options: string): EscapeAttempt => ({
   name,
   script: `curl --noproxy '*' -sS -m 5 ${options} | grep -q canary-server && echo GOT`,
+});
+
+/** Asks by way of the proxy where there is one. */
+const throughProxy = (name: string, options: string): EscapeAttempt => ({
+  name: `through the proxy: ${name}`,
+  script: `curl -sS -m 5 \${http_proxy:+-x "$http_proxy" --noproxy ""} ${options} | grep -q canary-server && echo GOT`,
 });
 
 const NETWORK: readonly EscapeAttempt[] = [
@@ -210,9 +238,21 @@ const NETWORK: readonly EscapeAttempt[] = [
     script:
       'curl -sS -m 5 ${http_proxy:+-x "$http_proxy" --noproxy ""} http://localhost:$PORT/private | grep -q canary-server && echo GOT',
   },
+  ...["$ADDRESS", "127.0.0.1"].map((address) => ({
+    name: `a tunnel of DNS questions to ${address}`,
+    script: `perl -e 'alarm 1; socket(my $s,2,2,0); send($s,"exfiltrated",0,pack("SnC4x8",2,$ENV{UDPPORT},split(/\\./,"${address}"))) or exit 1; recv($s,my $a,99,0); print "GOT\\n" if $a eq "canary-answer"'`,
+  })),
+  throughProxy("a host that is not on the list", "http://$ADDRESS:$OTHERPORT/"),
+  throughProxy("CONNECT to another port of an address on the list", "-p http://$ADDRESS:$OTHERPORT/"),
+  throughProxy("a redirect to what is not on the list", "-L http://$ADDRESS:$PORT/redirect"),
+  throughProxy("loopback as one number", "http://2130706433:$PORT/"),
+  throughProxy("loopback in hexadecimal", "http://0x7f000001:$PORT/"),
+  throughProxy("loopback in short", "http://127.1:$PORT/"),
+  throughProxy("loopback as IPv6", "http://[::1]:$PORT6/"),
+  throughProxy("loopback as IPv4 in IPv6", "http://[::ffff:127.0.0.1]:$PORT/"),
   {
-    name: "send a datagram to the host",
-    script: `perl -e 'socket(my $s,2,2,0); print "GOT\\n" if send($s,"x",0,pack("SnC4x8",2,53,split(/\\./,$ENV{ADDRESS})))'`,
+    name: "a raw request that names one host and means another",
+    script: `perl -MIO::Socket::INET -e 'my ($h,$p) = $ENV{http_proxy} ? ("127.0.0.1",3128) : ($ENV{ADDRESS},$ENV{OTHERPORT}); my $s = IO::Socket::INET->new(PeerAddr=>$h,PeerPort=>$p) or exit 1; my $u = $ENV{http_proxy} ? "http://$ENV{ADDRESS}:$ENV{PORT}/redirect" : "/"; my $v = $ENV{http_proxy} ? "http://$ENV{ADDRESS}:$ENV{OTHERPORT}/" : "/"; print $s "GET $u HTTP/1.1\\r\\nHost: $ENV{ADDRESS}:$ENV{OTHERPORT}\\r\\n\\r\\nGET $v HTTP/1.1\\r\\nHost: $ENV{ADDRESS}:$ENV{PORT}\\r\\nConnection: close\\r\\n\\r\\n"; alarm 1; while (<$s>) { print "GOT\\n" and exit if /canary-server/ }'`,
   },
 ];
 

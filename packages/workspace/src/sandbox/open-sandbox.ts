@@ -33,6 +33,7 @@ export interface SandboxOptions {
   readonly group: ResourceGroup;
   readonly path: string;
   readonly state: readonly string[];
+  readonly onRefusal: ((refusal: Refusal) => void) | undefined;
 }
 
 /** Namespaces of a workspace's own, in which its processes are started. Gone with the holder, however that ends. */
@@ -45,6 +46,8 @@ export interface Sandbox extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   readonly refusals: readonly Refusal[];
   killAll(): Promise<void>;
+  /** Stops every process, or lets them go on. All at once: none can go on by itself. */
+  pauseAll(isPaused: boolean): Promise<void>;
 }
 
 /** The rlimits that stand in for what the control groups do not hold, as `number=value,...`. Per process, but for NPROC. */
@@ -87,14 +90,22 @@ async function runInit(command: readonly string[]): Promise<number> {
   return Number(first);
 }
 
-async function startProxy(folder: string, settings: SandboxSettings): Promise<EgressProxy | null> {
-  return settings.network === "allowlist" ? await startEgressProxy(folder, settings.allow) : null;
+async function startProxy({ layout, settings, onRefusal }: SandboxOptions): Promise<EgressProxy | null> {
+  if (settings.network !== "allowlist") return null;
+  return await startEgressProxy(join(layout.directory, "egress"), { allow: settings.allow, onRefusal });
 }
 
 async function countOthers(proc: string): Promise<number> {
   const pids = (await listPids(proc)).filter((pid) => pid !== 1);
   const states = await Promise.all(pids.map((pid) => readProcessStat(pid, proc)));
   return states.filter((each) => each !== null && each.state !== "Z" && each.state !== "X").length;
+}
+
+/** From inside, -1 is everybody but process 1 and the sender, in one step: nothing can fork its way out. */
+async function signalAll(enter: Sandbox["enter"], name: "KILL" | "STOP" | "CONT"): Promise<void> {
+  const [program, ...args] = enter("/", ["--signal-all", name]);
+  const child = spawn(program, args, { env: holderEnvironment(), stdio: "ignore" });
+  await once(child, "close").catch(() => undefined);
 }
 
 /** Tools that would look for themselves in the private HOME are told where they are. */
@@ -112,7 +123,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const root = join(layout.directory, "root");
   await mkdir(root, { recursive: true });
   const steps = await planMounts(options);
-  const proxy = await startProxy(join(layout.directory, "egress"), settings);
+  const proxy = await startProxy(options);
   const user = String(process.getuid?.() ?? 0);
   const groupId = String(process.getgid?.() ?? 0);
   const port = settings.network === "allow" ? "host" : String(PROXY_PORT);
@@ -143,13 +154,12 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       enter,
       env: { ...listToolVariables(options.path), ...proxy?.env },
       refusals: proxy?.refusals ?? [],
+      pauseAll: (isPaused) => signalAll(enter, isPaused ? "STOP" : "CONT"),
       async killAll(): Promise<void> {
         const proc = `${sandboxRoot}/proc`;
-        const [program, ...args] = enter("/", ["--kill-all"]);
         const isEmpty = await waitUntil(async () => {
           if ((await countOthers(proc)) === 0) return true;
-          const child = spawn(program, args, { env: holderEnvironment(), stdio: "ignore" });
-          await once(child, "close").catch(() => undefined);
+          await signalAll(enter, "KILL");
           return (await countOthers(proc)) === 0;
         }, KILL_WITHIN_MS);
         if (!isEmpty) await holder[Symbol.asyncDispose]();

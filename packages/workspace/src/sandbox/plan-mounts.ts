@@ -1,10 +1,11 @@
-import { lstat, readFile, readlink, realpath } from "node:fs/promises";
-import { homedir } from "node:os";
+import { lstat, readlink, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CanopyError } from "@canopy/protocol";
 import type { WorkspaceLayout } from "../workspace-layout.ts";
 import { CERTIFICATE_VARIABLES } from "../workspace-environment.ts";
-import { isWithin, listBlockedPaths } from "./blocked-paths.ts";
+import { createBlockList, expandHome, isBlocked, resolveAll } from "./block-list.ts";
+import { isWithin } from "./blocked-paths.ts";
+import { planCaches } from "./plan-caches.ts";
 import type { SandboxSettings } from "./sandbox-settings.ts";
 
 /** One step of sandbox.pl: what, from where (or how), and the path inside. */
@@ -17,6 +18,7 @@ export interface MountPlanOptions {
   readonly settings: SandboxSettings;
   /** PATH of the processes. */
   readonly path: string;
+  readonly withUserNamespace: boolean;
   /** Folders of the daemon's own, which no configuration opens. */
   readonly state: readonly string[];
 }
@@ -96,11 +98,11 @@ function planDevices(): MountStep[] {
     ["proc", "", "/proc"],
     ...PROC_STILL.map((name): MountStep => ["still", "", `/proc/${name}`]),
     ...PROC_HIDDEN.map((name): MountStep => ["mask", "", `/proc/${name}`]),
-    ["tmpfs", "size=1m,mode=0755", "/dev"],
+    ["tmpfs", "size=1m,nr_inodes=256,mode=0755", "/dev"],
     ...nodes,
     ["devpts", "newinstance,ptmxmode=0666,mode=620", "/dev/pts"],
     ["link", "pts/ptmx", "/dev/ptmx"],
-    ["tmpfs", "size=256m,mode=1777", "/dev/shm"],
+    ["tmpfs", "size=256m,nr_inodes=16384,mode=1777", "/dev/shm"],
     ["link", "/proc/self/fd", "/dev/fd"],
     ["link", "/proc/self/fd/0", "/dev/stdin"],
     ["link", "/proc/self/fd/1", "/dev/stdout"],
@@ -121,27 +123,6 @@ export function toolFolder(entry: string, home: string): string | null {
   const isTooMuch =
     parent === "/" || parent === home || parent === join(home, ".local") || dirname(parent) === "/";
   return basename(entry) === "bin" && !isTooMuch ? parent : entry;
-}
-
-/** Homes of people, this person's first. */
-export async function listHomes(): Promise<string[]> {
-  const table = await readFile("/etc/passwd", "utf8").catch(() => "");
-  const others = table.split("\n").map((line) => line.split(":")[5] ?? "");
-  const homes = others.filter((home) => home === "/root" || /^\/(home|Users)\/./.test(home));
-  return [...new Set([homedir(), ...homes])];
-}
-
-async function resolveAll(paths: readonly string[]): Promise<{ path: string; real: string }[]> {
-  const found: { path: string; real: string }[] = [];
-  for (const path of new Set(paths)) {
-    const real = await realpath(path).catch(() => null);
-    if (real !== null) found.push({ path, real });
-  }
-  return found.sort((left, right) => left.path.length - right.path.length);
-}
-
-function expandHome(path: string, home: string): string {
-  return path === "~" || path.startsWith("~/") ? join(home, path.slice(1)) : path;
 }
 
 interface Shown {
@@ -205,16 +186,11 @@ function planHidden(
  */
 export async function planMounts(options: MountPlanOptions): Promise<MountStep[]> {
   const { layout, settings, upperDirectory } = options;
-  const homes = await listHomes();
-  const [home = homedir(), ...otherHomes] = homes;
-  const blocked = [...listBlockedPaths(homes, []), ...otherHomes];
-  const permitted = settings.permit.map((path) => expandHome(path, home));
-  const blockedReal = (await resolveAll(blocked)).map(({ real }) => real);
+  const blockList = await createBlockList(settings);
+  const { home, paths: blocked } = blockList;
   const asked = [...settings.readOnly, ...settings.caches].map((path) => expandHome(path, home));
   const shown = (await listShown(options, home)).filter((each) => {
-    const isHidden = [...blocked, ...blockedReal].some(
-      (path) => isWithin(each.real, path) || isWithin(each.path, path),
-    );
+    const isHidden = isBlocked(blockList, each.real) || isBlocked(blockList, each.path);
     // Another copy of a path below a shown one would only be mounted twice.
     return !isHidden && refuseState(each, options.state, asked);
   });
@@ -228,8 +204,10 @@ export async function planMounts(options: MountPlanOptions): Promise<MountStep[]
           isWithin(each.path, other.path),
       ),
   );
-  const masks = [...new Set([...blocked, ...blockedReal])].filter((path) =>
-    places.some((each) => path !== each.path && (isWithin(path, each.path) || isWithin(path, each.real))),
+  const masks = blocked.filter(
+    (path) =>
+      SYSTEM_FOLDERS.some((folder) => isWithin(path, folder)) ||
+      places.some((each) => path !== each.path && (isWithin(path, each.path) || isWithin(path, each.real))),
   );
   const monitor = join(layout.directory, "git-monitor");
   const own: MountStep[] = [
@@ -245,7 +223,8 @@ export async function planMounts(options: MountPlanOptions): Promise<MountStep[]
     ["rw", layout.tmpDirectory, "/tmp"],
     ["rw", layout.tmpDirectory, "/var/tmp"],
     ...places.map((each): MountStep => [each.kind, each.real, each.path]),
-    ...planHidden(masks, await resolveAll(permitted)),
+    ...planHidden(masks, await resolveAll(blockList.permitted)),
     ...own,
+    ...(await planCaches({ ...options, blockList })),
   ];
 }

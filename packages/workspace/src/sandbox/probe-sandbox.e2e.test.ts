@@ -14,5 +14,5 @@ test.skipIf(platform !== "linux")("every promise of isolation is kept here, and 
     reason: null,
     broken: [],
   });
-  expect(report.features.length).toBe(13);
+  expect(report.features.length).toBe(14);
 });

@@ -106,7 +106,12 @@ async function probeLimits(): Promise<SandboxFeature[]> {
       detail: cpu ? "by a control group" : "no control group can be made",
     },
     { feature: "open files limit", state: "enforced", detail: "per process, by an rlimit" },
-    { feature: "disk limit", state: "partly", detail: "the size of each file only, by an rlimit" },
+    {
+      feature: "disk limit",
+      state: "partly",
+      detail: "each file by an rlimit; their sum and number are counted up to four times a second",
+    },
+    { feature: "time limit", state: "enforced", detail: "all processes are killed when it is over" },
   ];
 }
 

@@ -11,6 +11,10 @@ export interface SandboxLimits {
   readonly openFileCount?: number;
   /** Largest sum of what the workspace's processes write into it, its HOME and its TMPDIR; also of one file. */
   readonly diskBytes?: number;
+  /** Most files and folders that they make there. */
+  readonly fileCount?: number;
+  /** How long they may run, from the first on. */
+  readonly wallMs?: number;
   /** Cores, such as 1.5. */
   readonly cpuCount?: number;
 }
@@ -27,6 +31,12 @@ export interface SandboxSettings {
   readonly caches: readonly string[];
   /** Blocked paths that a person named to be shown all the same; exactly these, read-only. */
   readonly permit: readonly string[];
+  /** Paths that are never shown, beside the built-in ones. */
+  readonly block: readonly string[];
+  /** Files and folders that are copied into the private HOME. Blocked ones are not. */
+  readonly copyConfigs: readonly string[];
+  /** Shows the caches of package managers in the private HOME: what is written there is the workspace's alone. */
+  readonly hasToolCaches: boolean;
   readonly limits: SandboxLimits;
 }
 
@@ -38,5 +48,8 @@ export const PROCESS_SETTINGS: SandboxSettings = {
   readOnly: [],
   caches: [],
   permit: [],
+  block: [],
+  copyConfigs: [],
+  hasToolCaches: false,
   limits: {},
 };

@@ -59,6 +59,14 @@ export function createSandboxView({ workspaceId, outer, sandbox, group }: Sandbo
       return handle;
     },
     killAll: () => sandbox.killAll(),
+    async whilePaused(work) {
+      await sandbox.pauseAll(true);
+      try {
+        return await work();
+      } finally {
+        await sandbox.pauseAll(false);
+      }
+    },
     released: () => outer.released(),
     async [Symbol.asyncDispose](): Promise<void> {
       await outer[Symbol.asyncDispose]();

@@ -72,6 +72,12 @@ my %STEPS = (
     make_place($path, 1);
     must("tmpfs $path", 'mount', 'tmpfs', ".$path", 'tmpfs', MS_NOSUID | MS_NODEV, $options);
   },
+  # A cache that cannot be shown is not there: nothing depends on it but time.
+  overlay => sub {
+    my ($options, $path) = @_;
+    make_place($path, 1);
+    call('mount', 'overlay', ".$path", 'overlay', MS_NOSUID | MS_NODEV, $options);
+  },
   devpts => sub {
     my ($options, $path) = @_;
     make_place($path, 1);
@@ -274,7 +280,7 @@ sub main_enter {
   my $program = pack 'SxxxxxxP', length($code) / 8, $code;
   must('seccomp', 'seccomp', 1, 0, $program);
   must('parent', 'prctl', 1, 9, 0, 0, 0);
-  if ($command[0] eq '--kill-all') { kill 9, -1; exit 0 }
+  if ($command[0] eq '--signal-all') { kill $command[1], -1; exit 0 }
   for (grep { /^CANOPY_KEPT_/ } keys %ENV) { $ENV{ substr $_, 12 } = delete $ENV{$_} }
   exec { $command[0] } @command or fail("$command[0]: $!");
 }

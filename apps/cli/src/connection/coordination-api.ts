@@ -1,0 +1,62 @@
+import type { ActingAs, CoordinationAction, CoordinationRequestInput, Json } from "@canopy/protocol";
+import { openDaemonApi } from "./project-api.ts";
+import { requestDaemon } from "./request.ts";
+
+/** Where agents say which session of theirs a command runs in: the variable and the agent. */
+const NATIVE_IDS = [
+  ["CLAUDE_CODE_SESSION_ID", "claude"],
+  ["CODEX_THREAD_ID", "codex"],
+  ["GEMINI_SESSION_ID", "gemini"],
+] as const;
+
+/** How a person or an agent says who it is. */
+export interface IdentityOptions {
+  /** A handle or id. */
+  readonly session?: string;
+  /** A name of one's own, for agents that nobody knows. */
+  readonly as?: string;
+}
+
+/** Who runs this command: what was said, what the environment says, or what the processes above say. */
+export function readIdentity(
+  options: IdentityOptions,
+  env: Readonly<Record<string, string | undefined>>,
+  parentPid: number,
+): ActingAs {
+  if (options.session !== undefined) return { session: options.session };
+  if (options.as !== undefined) return { agent: "agent", nativeSessionId: options.as };
+  const own = env["CANOPY_SESSION"];
+  if (own !== undefined && own !== "") return { session: own };
+  for (const [variable, agent] of NATIVE_IDS) {
+    const nativeSessionId = env[variable];
+    if (nativeSessionId !== undefined && nativeSessionId !== "")
+      return { agent, nativeSessionId, pid: parentPid };
+  }
+  return { pid: parentPid };
+}
+
+type ActionInput = CoordinationRequestInput["action"];
+
+/** Carries out one act in the current folder. `blockMs`: how long the answer may take beside its work. */
+export async function act(
+  action: ActionInput,
+  options: IdentityOptions,
+  blockMs: number = 0,
+): Promise<Record<string, Json>> {
+  const { paths } = await openDaemonApi();
+  const body: CoordinationRequestInput = {
+    cwd: process.cwd(),
+    as: readIdentity(options, process.env, process.ppid),
+    action,
+  };
+  const answer = await requestDaemon(paths.socketPath, {
+    method: "POST",
+    path: "/coordination",
+    body: JSON.parse(JSON.stringify(body)) as Json,
+    timeoutMs: 120_000 + blockMs,
+  });
+  return typeof answer === "object" && answer !== null ? { ...(answer as Record<string, Json>) } : {};
+}
+
+/** The kinds of act there are. */
+export type ActKind = CoordinationAction["type"];

@@ -1,0 +1,108 @@
+import { randomUUID } from "node:crypto";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import type { Actor, CoordinationConfig, Json, ProjectCommandInput } from "@canopy/protocol";
+import { CanopyError, REJECTION_ERROR_CODES } from "@canopy/protocol";
+import type { Sql } from "@canopy/core";
+import { CONFIG_PATH, loadConfig } from "../config/load-config.ts";
+import type { OpenProject } from "../projects/open-project.ts";
+import type { ProjectHub } from "../projects/project-hub.ts";
+import type { Worktree } from "./find-worktree.ts";
+import { findWorktree, readBranch } from "./find-worktree.ts";
+
+/** The program itself, on behalf of an agent whose hook or tool call it answers. */
+export const HOOK_ACTOR: Actor = { kind: "system", id: "hooks" };
+
+/** A folder inside a project: its room, its work tree, its rules. */
+export class CoordinatedPlace {
+  readonly project: OpenProject;
+  readonly worktree: Worktree;
+  readonly config: CoordinationConfig;
+
+  constructor(project: OpenProject, worktree: Worktree, config: CoordinationConfig) {
+    this.project = project;
+    this.worktree = worktree;
+    this.config = config;
+  }
+
+  get branch(): string | null {
+    return readBranch(this.worktree);
+  }
+
+  read<T>(query: (sql: Sql) => T): T {
+    return this.project.room.read(query);
+  }
+
+  /** Gives a command to the project's room. Throws what the room refuses, with its code. */
+  submit(command: ProjectCommandInput, actor: Actor = HOOK_ACTOR, key: string = randomUUID()): Json {
+    const answer = this.project.room.submit({ key, actor, command });
+    if (answer.type === "accepted") return answer.result;
+    const { code, message, hint, data } = answer;
+    throw new CanopyError(REJECTION_ERROR_CODES[code], message, {
+      ...(hint === undefined ? {} : { hint }),
+      data: { rejection: code, ...(data === undefined ? {} : { detail: data }) },
+    });
+  }
+}
+
+interface CachedConfig {
+  readonly mtimeMs: number;
+  readonly config: CoordinationConfig;
+}
+
+/** Finds the project and work tree of a folder. What it found is kept; what changes quickly is looked at every time. */
+export class PlaceFinder {
+  readonly #hub: ProjectHub;
+  readonly #configs = new Map<string, CachedConfig>();
+  readonly #projects = new Map<string, Promise<OpenProject>>();
+
+  constructor(hub: ProjectHub) {
+    this.#hub = hub;
+  }
+
+  /** The place of a folder. Throws `repository.*`, `config.invalid`. */
+  async find(cwd: string, actor: Actor): Promise<CoordinatedPlace> {
+    const worktree = findWorktree(cwd);
+    if (worktree === null) {
+      throw new CanopyError("repository.not-found", `${cwd} is not inside a git repository`, {
+        hint: "go to a folder of a git repository, or make one with git init and a first commit",
+      });
+    }
+    return new CoordinatedPlace(
+      await this.#open(worktree, actor),
+      worktree,
+      await this.#readConfig(worktree.root),
+    );
+  }
+
+  /** Forgets a project that was closed. */
+  forget(commonDir: string): void {
+    this.#projects.delete(commonDir);
+  }
+
+  async #open(worktree: Worktree, actor: Actor): Promise<OpenProject> {
+    const known = this.#projects.get(worktree.commonDir);
+    if (known !== undefined) return await known;
+    const opening = this.#hub.openByPath(worktree.root, actor);
+    this.#projects.set(worktree.commonDir, opening);
+    opening.catch(() => this.#projects.delete(worktree.commonDir));
+    return await opening;
+  }
+
+  async #readConfig(root: string): Promise<CoordinationConfig> {
+    const mtimeMs = mtimeOf(join(root, CONFIG_PATH));
+    const known = this.#configs.get(root);
+    if (known?.mtimeMs === mtimeMs) return known.config;
+    const { coordination: config } = await loadConfig(root);
+    this.#configs.set(root, { mtimeMs, config });
+    return config;
+  }
+}
+
+function mtimeOf(path: string): number {
+  try {
+    return statSync(path).mtimeMs;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,44 @@
+import type { Wait } from "@canopy/protocol";
+import { CanopyError } from "@canopy/protocol";
+import { selectWait } from "@canopy/core";
+import { parseSessionId } from "./answer-hook.ts";
+import type { CoordinatedPlace } from "./coordinated-project.ts";
+
+/**
+ * A wait as it is when it ends, or when `blockMs` is over. Looking and subscribing happen in one tick, so no end falls
+ * between. An end that is returned counts as told. Throws `thing.not-found`.
+ */
+export async function watchWait(
+  place: CoordinatedPlace,
+  { sessionId, waitId }: { readonly sessionId: string; readonly waitId: string },
+  blockMs: number,
+  signal: AbortSignal,
+): Promise<Wait> {
+  const read = (): Wait => {
+    const wait = place.read((sql) => selectWait(sql, waitId));
+    if (wait === undefined || wait.sessionId !== sessionId)
+      throw new CanopyError("thing.not-found", `no wait ${waitId} of yours`);
+    return wait;
+  };
+  let wait = read();
+  if (wait.state === "waiting" && blockMs > 0) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const unsubscribe = place.project.room.subscribe({
+      events: (events) => {
+        if (events.some(({ type }) => type === "wait.updated") && read().state !== "waiting") resolve();
+      },
+    });
+    const timer = setTimeout(resolve, blockMs);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    await promise;
+    clearTimeout(timer);
+    unsubscribe();
+    wait = read();
+  }
+  const isOver = wait.state !== "waiting";
+  if (isOver && !wait.isTold && !signal.aborted) {
+    place.submit({ type: "wait.acknowledge", sessionId: parseSessionId(sessionId), waitId: wait.waitId });
+  }
+  return wait;
+}

@@ -1,0 +1,98 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openWorkspaceStore } from "../open-workspace-store.ts";
+import type { Workspace } from "../workspace.ts";
+import type { WorkspaceStore } from "../workspace-store.ts";
+import { PROCESS_SETTINGS } from "./sandbox-settings.ts";
+import type { SandboxLevel, SandboxLimits } from "./sandbox-settings.ts";
+
+// Run by limit-scenario.e2e.test.ts as a program of its own, as root or as an ordinary user: takes too much of everything at
+// each level, with limits (but at level `none`, which has none), and prints what came of it.
+const [base = ""] = process.argv.slice(2);
+const MEGA = 2 ** 20;
+
+/** Something that takes too much. The script prints `GOT` when it was not stopped. */
+interface Attempt {
+  readonly name: string;
+  readonly script: string;
+  readonly limits: SandboxLimits;
+}
+
+const HOLD = "sleep 2.5; echo GOT";
+const ATTEMPTS: readonly Attempt[] = [
+  {
+    name: "memory hog",
+    script: `perl -e 'my $x = "a" x (300 << 20); print "GOT\\n" if length $x'`,
+    limits: { memoryBytes: 128 * MEGA },
+  },
+  {
+    name: "process flood",
+    script: `perl -e 'my @p; for (1 .. 150) { my $p = fork; defined $p or kill(9, @p), exit 1; if (!$p) { sleep 30; exit } push @p, $p } print "GOT\\n"; kill 9, @p'`,
+    limits: { processCount: 60 },
+  },
+  {
+    name: "descriptor flood",
+    script: `perl -e 'my @f; for (1 .. 600) { open my $f, "<", "file" or exit 1; push @f, $f } print "GOT\\n"'`,
+    limits: { openFileCount: 256 },
+  },
+  {
+    name: "one large file",
+    script: "head -c 40000000 /dev/zero > big && echo GOT",
+    limits: { diskBytes: 20 * MEGA },
+  },
+  {
+    name: "many files that are large together",
+    script: `for i in 1 2 3 4 5 6 7 8; do head -c 5000000 /dev/zero > "$HOME/big$i"; done; ${HOLD}`,
+    limits: { diskBytes: 20 * MEGA },
+  },
+  {
+    name: "many files in TMPDIR",
+    script: `perl -e 'for (1 .. 4000) { open my $f, ">", "$ENV{TMPDIR}/canopy-limit-$$-$_" or exit 1 }'; ${HOLD}; rm -f "$TMPDIR"/canopy-limit-*`,
+    limits: { fileCount: 2000 },
+  },
+  { name: "a long run", script: "sleep 4; echo GOT", limits: { wallMs: 1000 } },
+  {
+    name: "a greedy loop",
+    script: `perl -e 'my $end = time + 4; while (time < $end) { (times)[0] > 0.4 or next; print "GOT\\n"; last }'`,
+    limits: { cpuCount: 0.08 },
+  },
+];
+
+async function execute(workspace: Workspace, script: string): Promise<string> {
+  const handle = await workspace.spawn(["sh", "-c", script], { env: workspace.env });
+  handle.endInput();
+  let output = "";
+  const collect = async (stream: AsyncIterable<Uint8Array>): Promise<void> => {
+    for await (const chunk of stream)
+      output = (output + Buffer.from(chunk).toString("latin1")).slice(0, 4_000);
+  };
+  await Promise.all([collect(handle.stdout), collect(handle.stderr), handle.exited]);
+  return output;
+}
+
+async function attack(store: WorkspaceStore, level: SandboxLevel, attempt: Attempt): Promise<string> {
+  const workspace = await store.createWorkspace({
+    workspaceId: `limit-${level}-${ATTEMPTS.indexOf(attempt)}`,
+    project: { projectId: "prj_limit", name: "limit" },
+    source: { commit: "c", populate: (directory) => writeFile(join(directory, "file"), "x") },
+    sandbox: { ...PROCESS_SETTINGS, level, network: "deny", limits: attempt.limits },
+  });
+  const output = await execute(workspace, attempt.script);
+  const hit = await workspace.describeLimitHit();
+  await workspace.dispose();
+  return output.includes("GOT\n") ? "worked" : `stopped: ${hit ?? "by an error"}`;
+}
+
+const results: Record<string, Record<string, string>> = {};
+const store = await openWorkspaceStore({ cacheDirectory: join(base, "cache") });
+for (const level of ["none", "process", "sandbox"] as const) {
+  const found: Record<string, string> = {};
+  await Promise.all(
+    ATTEMPTS.map(async (attempt) => {
+      found[attempt.name] = await attack(store, level, attempt);
+    }),
+  );
+  results[level] = Object.fromEntries(ATTEMPTS.map(({ name }) => [name, found[name] ?? ""]));
+}
+await store[Symbol.asyncDispose]();
+process.stdout.write(`${JSON.stringify(results)}\n`);

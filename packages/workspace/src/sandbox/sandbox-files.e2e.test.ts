@@ -1,0 +1,129 @@
+import { mkdir, mkdtemp, readFile, realpath, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openWorkspaceStore } from "../open-workspace-store.ts";
+import { removeTree } from "../remove-tree.ts";
+import type { WorkspaceStore } from "../workspace-store.ts";
+import type { Workspace } from "../workspace.ts";
+import { PROCESS_SETTINGS } from "./sandbox-settings.ts";
+import type { SandboxSettings } from "./sandbox-settings.ts";
+
+let base = "";
+let home = "";
+let store: WorkspaceStore;
+let count = 0;
+const realHome = process.env["HOME"];
+
+async function put(path: string, text: string): Promise<void> {
+  await mkdir(dirname(join(home, path)), { recursive: true });
+  await writeFile(join(home, path), text);
+}
+
+beforeAll(async () => {
+  base = await realpath(await mkdtemp(join(tmpdir(), "canopy-files-")));
+  home = join(base, "home");
+  process.env["HOME"] = home;
+  await put(".npm/_cacache/entry", "cached");
+  await put(".npm/_logs/log", "private");
+  await put("shared/file", "shared");
+  await put(".gitconfig", "[user]\n");
+  await put(".config/pip/pip.conf", "[global]\n");
+  await put(".config/gh/hosts.yml", "token");
+  await put(".npmrc", "token");
+  await put("tools/program", "program");
+  await put("tools/keys/key", "key");
+  await symlink(join(home, ".npmrc"), join(home, ".config", "link"));
+  await symlink(join(home, ".npmrc"), join(home, ".innocent"));
+  store = await openWorkspaceStore({
+    cacheDirectory: join(base, "cache"),
+    privateDirectories: [join(base, "state")],
+  });
+});
+
+afterAll(async () => {
+  process.env["HOME"] = realHome;
+  await store[Symbol.asyncDispose]();
+  await removeTree(base);
+});
+
+async function create(settings: Partial<SandboxSettings>): Promise<Workspace> {
+  count += 1;
+  return await store.createWorkspace({
+    workspaceId: `files-${count}`,
+    project: { projectId: "prj_files", name: "files" },
+    source: { commit: "c", populate: (directory) => writeFile(join(directory, "file"), "x") },
+    sandbox: { ...PROCESS_SETTINGS, level: "sandbox", network: "deny", ...settings },
+  });
+}
+
+/** What a script prints, line by line. */
+async function ask(workspace: Workspace, script: string): Promise<string[]> {
+  const handle = await workspace.spawn(["sh", "-c", script], { env: workspace.env });
+  handle.endInput();
+  let output = "";
+  const drain = async (): Promise<void> => {
+    for await (const _chunk of handle.stderr);
+  };
+  const draining = drain();
+  for await (const chunk of handle.stdout) output += Buffer.from(chunk).toString("utf8");
+  await draining;
+  await handle.exited;
+  return output.trim().split("\n");
+}
+
+test("caches of tools are seen where tools look, and nobody else gets what is written there", async () => {
+  await using workspace = await create({ hasToolCaches: true });
+  expect(
+    await ask(
+      workspace,
+      'cat "$HOME/.npm/_cacache/entry"; echo; echo spoilt > "$HOME/.npm/_cacache/entry"; cat "$HOME/.npm/_cacache/entry"; ls -A "$HOME/.npm"',
+    ),
+  ).toEqual(["cached", "spoilt", "_cacache"]);
+  expect(await readFile(join(home, ".npm/_cacache/entry"), "utf8")).toBe("cached");
+  await using without = await create({});
+  expect(await ask(without, 'ls -A "$HOME"')).toEqual([""]);
+});
+
+test("a cache that is named is seen as it is, at both places, and is written to", async () => {
+  await using workspace = await create({ caches: ["~/shared"], hasToolCaches: true });
+  expect(
+    await ask(workspace, `cat "$HOME/shared/file" ${home}/shared/file; echo mine > "$HOME/shared/written"`),
+  ).toEqual(["sharedshared"]);
+  expect(await readFile(join(home, "shared/written"), "utf8")).toBe("mine\n");
+});
+
+test.each(["sandbox", "process"] as const)(
+  "settings are copied into HOME, but nothing that is blocked, at level %s",
+  async (level) => {
+    const copyConfigs = ["~/.gitconfig", "~/.config", "~/.not-there"];
+    await using workspace = await create({ level, copyConfigs });
+    expect(
+      await ask(workspace, 'cd "$HOME" && find . -type f -o -type l | sort; echo x >> .gitconfig'),
+    ).toEqual(["./.config/pip/pip.conf", "./.gitconfig"]);
+    expect(await readFile(join(home, ".gitconfig"), "utf8")).toBe("[user]\n");
+    for (const path of ["~/.npmrc", "~/.innocent", "/etc/hostname", "~"])
+      await expect(create({ level, copyConfigs: [path] }), path).rejects.toMatchObject({
+        code: "config.invalid",
+      });
+    await using permitted = await create({ level, copyConfigs: ["~/.npmrc"], permit: ["~/.npmrc"] });
+    expect(await ask(permitted, 'cat "$HOME/.npmrc"')).toEqual(["token"]);
+  },
+);
+
+test("what is blocked by configuration is hidden in what is shown", async () => {
+  const shown = `cat ${home}/tools/program ${home}/tools/keys/key`;
+  await using open = await create({ readOnly: ["~/tools"] });
+  await using closed = await create({ readOnly: ["~/tools"], block: ["~/tools/keys", "/usr/share/doc"] });
+  expect([await ask(open, shown), await ask(closed, shown), await ask(closed, "ls /usr/share/doc")]).toEqual([
+    ["programkey"],
+    ["program"],
+    [""],
+  ]);
+});
+
+test("no configuration shows the daemon's own state", async () => {
+  await mkdir(join(base, "state"), { recursive: true });
+  for (const path of [join(base, "state"), base, join(base, "cache")])
+    await expect(create({ readOnly: [path] }), path).rejects.toMatchObject({ code: "config.invalid" });
+});
