@@ -84,7 +84,8 @@ test("a configured name wins over a built-in one", () => {
 
 test("every built-in agent resolves", () => {
   for (const [name, { command, driver = "acp" }] of Object.entries(BUILTIN_AGENTS)) {
-    const line = driver === "codex" ? [...command, "app-server"] : command;
+    const own: Record<string, string> = { codex: "app-server", opencode: "serve" };
+    const line = [...command, ...(own[driver] === undefined ? [] : [own[driver]])];
     expect(describeAgent(name)).toMatchObject({ name, kind: driver, command: line.join(" ") });
   }
 });

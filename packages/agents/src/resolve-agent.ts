@@ -9,14 +9,15 @@ import type { BuiltinAgent } from "./builtin-agents.ts";
 import { createClaudeDriver } from "./claude/claude-driver.ts";
 import { createCodexDriver } from "./codex/codex-driver.ts";
 import { createCommandDriver } from "./command/command-driver.ts";
+import { createOpenCodeDriver } from "./opencode/opencode-driver.ts";
 import { createScriptedDriver } from "./scripted/scripted-driver.ts";
 import { splitCommandLine } from "./split-command-line.ts";
 
 /** One agent as a person configured it. */
 export interface AgentDefinition {
   /** Left out: the built-in agent's of this name. */
-  readonly driver?: "acp" | "claude" | "codex" | "command" | "scripted" | undefined;
-  /** acp, claude, codex: the program; command: the shell command; scripted: nothing, or the script's file. */
+  readonly driver?: "acp" | "claude" | "codex" | "opencode" | "command" | "scripted" | undefined;
+  /** acp, claude, codex, opencode: the program; command: the shell command; scripted: nothing, or the script's file. */
   readonly command?: string | undefined;
   readonly args?: readonly string[] | undefined;
   /** Names of variables of the user's environment that the agent may see. */
@@ -80,7 +81,7 @@ function scriptedDriver(name: string, file: string | undefined, baseDirectory: s
 
 interface Launch {
   readonly name: string;
-  readonly driver: "acp" | "claude" | "codex";
+  readonly driver: "acp" | "claude" | "codex" | "opencode";
   readonly command: readonly [string, ...string[]];
   readonly authentication: AcpAuthentication | null;
 }
@@ -89,6 +90,7 @@ function launchedDriver({ name, driver, command, authentication }: Launch): Agen
   const [program, ...args] = command;
   if (driver === "claude") return createClaudeDriver({ name, command: program, args });
   if (driver === "codex") return createCodexDriver({ name, command: program, args });
+  if (driver === "opencode") return createOpenCodeDriver({ name, command: program, args });
   return createAcpDriver({ name, command, authentication });
 }
 
@@ -101,7 +103,7 @@ function driverOf(name: string, definition: AgentDefinition): NonNullable<AgentD
   if (definition.driver !== undefined) return definition.driver;
   if (builtin !== undefined) return builtin.driver ?? "acp";
   throw new CanopyError("config.invalid", `agent "${name}" has no driver`, {
-    hint: "set driver to acp, claude, codex, command or scripted",
+    hint: "set driver to acp, claude, codex, opencode, command or scripted",
   });
 }
 
@@ -140,7 +142,7 @@ function usualCommand(
 ): string | undefined {
   if (builtin !== undefined && driver === (builtin.driver ?? "acp"))
     return builtin.command.map((word) => `'${word}'`).join(" ");
-  return driver === "claude" || driver === "codex" ? driver : undefined;
+  return driver === "claude" || driver === "codex" || driver === "opencode" ? driver : undefined;
 }
 
 function fromBuiltin(name: string): ResolvedAgent | null {

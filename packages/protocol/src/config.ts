@@ -12,7 +12,7 @@ const variableSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable'
 
 /** One agent under a name of the project's or a person's own. Of a built-in name only what differs need be said. */
 export const agentConfigSchema = z.strictObject({
-  driver: z.enum(["acp", "claude", "codex", "command", "scripted"]).optional(),
+  driver: z.enum(["acp", "claude", "codex", "opencode", "command", "scripted"]).optional(),
   command: z.string().min(1).optional(),
   args: z.array(z.string()).optional(),
   /** Names of environment variables that the agent may see. */
