@@ -28,8 +28,10 @@ export const registerMcp: RegisterCommands = (program) => {
         "Agents that Canopy starts have these tools already; agents that they start in turn get the same ones. To agents",
         "that nobody started it offers sessions, claims, mail and waits (canopy setup puts it into their configuration).",
         "",
+        'In an agent\'s own configuration: {"mcpServers": {"canopy": {"command": "canopy", "args": ["mcp"]}}}',
+        "",
         "Example:",
-        '  {"mcpServers": {"canopy": {"command": "canopy", "args": ["mcp"]}}}',
+        "  canopy mcp",
       ].join("\n"),
     )
     .action(async () => {
