@@ -81,8 +81,6 @@ for (const [network, bits] of [
   ["fe80::", 10],
   ["ff00::", 8],
   ["64:ff9b::", 96],
-  // IPv4 in another spelling than the usual, which is looked into below.
-  ["::ffff:0:0", 96],
 ] as const)
   PRIVATE.addSubnet(network, bits, "ipv6");
 
