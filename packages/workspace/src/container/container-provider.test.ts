@@ -89,7 +89,6 @@ test("a workspace's container has its folders and limits, and nothing else of th
       Tmpfs: { "/tmp": "size=256m,mode=1777", "/run": "size=1m" },
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
-      Init: true,
       IpcMode: "private",
       Memory: 2 ** 30,
       MemorySwap: 2 ** 30,

@@ -66,7 +66,7 @@ function describeContainer(request: ProviderRequest, image: string, binds: reado
     value === undefined ? [] : [{ Name: name, Soft: value, Hard: value }];
   return {
     Image: image,
-    // Waits for ever; what runs is started beside it.
+    // Waits for ever, and reaps what lost its parent; what runs is started beside it.
     Entrypoint: ["/bin/sh", "-c", "while :; do sleep 3600 & wait $!; done"],
     User: userOf(),
     WorkingDir: layout.path,
@@ -78,7 +78,6 @@ function describeContainer(request: ProviderRequest, image: string, binds: reado
       Tmpfs: { "/tmp": "size=256m,mode=1777", "/run": "size=1m" },
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
-      Init: true,
       IpcMode: "private",
       Memory: memoryBytes ?? 0,
       MemorySwap: memoryBytes ?? 0,
