@@ -324,6 +324,7 @@ const ACTS: Acts = {
         type: "presence.rename",
         sessionId: requireSession(me).sessionId,
         handle: action.handle.replace(/^@/, ""),
+        ...(action.role === undefined ? {} : { role: action.role }),
       },
       actor,
     ),

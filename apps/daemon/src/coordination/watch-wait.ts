@@ -1,8 +1,15 @@
 import type { Wait } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
-import { selectWait } from "@canopy/core";
+import { selectPresent, selectWait } from "@canopy/core";
 import { parseSessionId } from "./answer-hook.ts";
 import type { CoordinatedPlace } from "./coordinated-project.ts";
+
+/** Says that a session waits or goes on; what Canopy runs says so by its turns. */
+function setState(place: CoordinatedPlace, sessionId: string, state: "active" | "waiting"): void {
+  const session = place.read((sql) => selectPresent(sql, sessionId));
+  if (session === undefined || session.attemptId !== null || session.state === "ended") return;
+  place.submit({ type: "presence.update", sessionId: parseSessionId(sessionId), state });
+}
 
 /**
  * A wait as it is when it ends, or when `blockMs` is over. Looking and subscribing happen in one tick, so no end falls
@@ -22,6 +29,7 @@ export async function watchWait(
   };
   let wait = read();
   if (wait.state === "waiting" && blockMs > 0) {
+    setState(place, sessionId, "waiting");
     const { promise, resolve } = Promise.withResolvers<void>();
     const unsubscribe = place.project.room.subscribe({
       events: (events) => {
@@ -34,6 +42,7 @@ export async function watchWait(
     await promise;
     clearTimeout(timer);
     unsubscribe();
+    setState(place, sessionId, "active");
     wait = read();
   }
   const isOver = wait.state !== "waiting";
