@@ -1,14 +1,13 @@
 import type { Wait } from "@canopy/protocol";
-import { CanopyError } from "@canopy/protocol";
+import { brandId, CanopyError } from "@canopy/protocol";
 import { selectPresent, selectWait } from "@canopy/core";
-import { parseSessionId } from "./answer-hook.ts";
-import type { CoordinatedPlace } from "./coordinated-project.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
 
 /** Says that a session waits or goes on; what Canopy runs says so by its turns. */
 function setState(place: CoordinatedPlace, sessionId: string, state: "active" | "waiting"): void {
   const session = place.read((sql) => selectPresent(sql, sessionId));
   if (session === undefined || session.attemptId !== null || session.state === "ended") return;
-  place.submit({ type: "presence.update", sessionId: parseSessionId(sessionId), state });
+  place.submit({ type: "presence.update", sessionId: brandId("session", sessionId), state });
 }
 
 /**
@@ -47,7 +46,7 @@ export async function watchWait(
   }
   const isOver = wait.state !== "waiting";
   if (isOver && !wait.isTold && !signal.aborted) {
-    place.submit({ type: "wait.acknowledge", sessionId: parseSessionId(sessionId), waitId: wait.waitId });
+    place.submit({ type: "wait.acknowledge", sessionId: brandId("session", sessionId), waitId: wait.waitId });
   }
   return wait;
 }
