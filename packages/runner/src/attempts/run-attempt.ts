@@ -19,6 +19,8 @@ import type { ConflictRadar } from "./conflict-radar.ts";
 import { RADAR_FILE } from "./conflict-radar.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
+import type { AgentEnvironment } from "./agent-environment.ts";
+import { createAgentEnvironment } from "./agent-environment.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import type { LadderWork } from "./keep-ladder-work.ts";
 import { keepLadderWork } from "./keep-ladder-work.ts";
@@ -62,15 +64,6 @@ export type CancelReason = "kill" | "stop";
 interface Ending {
   readonly outcome: AttemptResult["outcome"];
   readonly failure: Failure | null;
-}
-
-function namedEnvironment(context: AttemptContext, names: readonly string[]): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const name of names) {
-    const value = context.environment[name];
-    if (value !== undefined) found[name] = value;
-  }
-  return found;
 }
 
 function timeoutFailure(timeoutMs: number): Failure {
@@ -163,11 +156,11 @@ async function work(
     if (job.ladder === null) await requireClaim(context, job);
     const origin = await planOrigin(context, job, agent);
     done.origin = origin;
-    const { workspace } = await prepare(context, lease, job, { done, origin, signal });
+    const environment = createAgentEnvironment(context.config, agent, context.environment);
+    const { workspace } = await prepare(context, lease, job, { done, origin, environment, signal });
     const { sessions: host, homes, config } = context;
     await using session = await openAttemptSession({ host, homes, agent, job, workspace, config, signal });
     done.said = session.work;
-    const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
     // Who resolves a conflict works where others do on purpose.
     await using watch = origin.plan === null ? context.radar.watch({ ...context, ...job, workspace }) : null;
     const onEdit = (): void => watch?.noteEdit();
@@ -182,7 +175,7 @@ async function work(
       hosted,
       meter: context.limits.book.open(job, config.budgets, context.now()),
       gate: context.limits.gate,
-      environment,
+      environment: environment.shown,
       onEdit,
       signal,
     });
@@ -197,9 +190,14 @@ async function prepare(
   context: AttemptContext,
   lease: Lease,
   job: AttemptJob,
-  parts: { readonly done: Work; readonly origin: AttemptOrigin; readonly signal: AbortSignal },
+  parts: {
+    readonly done: Work;
+    readonly origin: AttemptOrigin;
+    readonly environment: AgentEnvironment;
+    readonly signal: AbortSignal;
+  },
 ): Promise<PreparedWorkspace> {
-  const { done, origin, signal } = parts;
+  const { done, origin, environment, signal } = parts;
   const { plan, start } = origin;
   // What stands on a stuck change is recovered by the ladder, not by a commit of its own.
   const parent = plan === null ? origin.parent : null;
@@ -208,6 +206,7 @@ async function prepare(
     job,
     ...(start === null ? {} : { start }),
     note: { parent, memory: done.memory },
+    environment,
     signal,
   });
   done.prepared = prepared;

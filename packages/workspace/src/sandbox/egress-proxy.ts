@@ -6,6 +6,8 @@ import { BlockList, connect, isIP } from "node:net";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
+import { forwardWithCredential, matchCredential } from "./proxy-credentials.ts";
+import type { ProxyCredential } from "./proxy-credentials.ts";
 
 /** Where the proxy is in a sandbox, on the sandbox's own loopback. */
 export const PROXY_PORT = 3128;
@@ -30,6 +32,8 @@ export interface RefusalRecord extends Refusal {
 /** What an egress proxy lets out, and whom it tells of what it does not. */
 export interface EgressOptions {
   readonly allow: readonly string[];
+  /** Keys that are added to requests which the sandbox sends to the proxy itself. */
+  readonly credentials?: readonly ProxyCredential[];
   /** Told of each host, port and reason once. */
   readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
 }
@@ -100,11 +104,13 @@ class Proxy implements EgressProxy {
   readonly #sockets = new Set<Duplex>();
   readonly #told = new Set<string>();
   readonly #onRefusal: EgressOptions["onRefusal"];
+  readonly #credentials: readonly ProxyCredential[];
 
   constructor(folder: string, options: EgressOptions) {
     this.socketPath = join(folder, SOCKET_NAME);
     this.#rules = options.allow.map(parseEgressRule);
     this.#onRefusal = options.onRefusal;
+    this.#credentials = options.credentials ?? [];
     this.#server = createServer((request, response) => void this.#forward(request, response));
     this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void this.#tunnel(request.url ?? "", socket, head);
@@ -195,6 +201,8 @@ class Proxy implements EgressProxy {
   }
 
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const own = matchCredential(this.#credentials, request.url ?? "");
+    if (own !== null) return forwardWithCredential(request, response, own.credential, own.path);
     const url = URL.parse(request.url ?? "");
     const port = url === null || url.port === "" ? 80 : Number(url.port);
     const address = url?.protocol === "http:" ? await this.#admit(url.hostname, port) : null;
