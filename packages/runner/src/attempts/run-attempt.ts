@@ -8,6 +8,7 @@ import type { ClaimOutcome } from "../task-sources/task-source.ts";
 import type { Lease } from "../landing/queue-context.ts";
 import { readScopes } from "../landing/read-scopes.ts";
 import type { RunnerLog } from "../runner-log.ts";
+import { readAgentEnvironment } from "../sessions/agent-environment.ts";
 import type { AgentHomes } from "../sessions/agent-homes.ts";
 import { openAttemptSession } from "../sessions/open-attempt-session.ts";
 import type { SessionHost } from "../sessions/session-host.ts";
@@ -62,15 +63,6 @@ export type CancelReason = "kill" | "stop";
 interface Ending {
   readonly outcome: AttemptResult["outcome"];
   readonly failure: Failure | null;
-}
-
-function namedEnvironment(context: AttemptContext, names: readonly string[]): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const name of names) {
-    const value = context.environment[name];
-    if (value !== undefined) found[name] = value;
-  }
-  return found;
 }
 
 function timeoutFailure(timeoutMs: number): Failure {
@@ -167,7 +159,7 @@ async function work(
     const { sessions: host, homes, config } = context;
     await using session = await openAttemptSession({ host, homes, agent, job, workspace, config, signal });
     done.said = session.work;
-    const environment = namedEnvironment(context, [...agent.environmentNames, ...agent.credentialNames]);
+    const environment = await readAgentEnvironment(agent, context.environment);
     // Who resolves a conflict works where others do on purpose.
     await using watch = origin.plan === null ? context.radar.watch({ ...context, ...job, workspace }) : null;
     const onEdit = (): void => watch?.noteEdit();
