@@ -31,7 +31,7 @@ export interface AgentCapabilities {
 
 /** What a driver is, before anything is started. Capabilities of ACP agents are a guess until a session is open. */
 export interface AgentDescription {
-  readonly kind: "acp" | "claude" | "codex" | "command" | "scripted";
+  readonly kind: "acp" | "claude" | "codex" | "opencode" | "command" | "scripted";
   /** The command line for people to read. */
   readonly command: string;
   /** A name or absolute path that must be there before anything starts; null when that cannot be told. */

@@ -4,7 +4,7 @@ import type { AcpAuthentication } from "./acp/acp-handshake.ts";
 export interface BuiltinAgent {
   readonly title: string;
   /** Which driver speaks with it. Default: acp. */
-  readonly driver?: "acp" | "claude" | "codex";
+  readonly driver?: "acp" | "claude" | "codex" | "opencode";
   readonly command: readonly [string, ...string[]];
   /** Variables that usually carry its key. Never passed on unless a person names them. */
   readonly credentialNames: readonly string[];
@@ -44,7 +44,12 @@ export const BUILTIN_AGENTS: Readonly<Record<string, BuiltinAgent>> = {
   kilocode: { title: "Kilo Code", command: ["kilocode", "acp"], credentialNames: [] },
   kimi: { title: "Kimi", command: ["kimi", "acp"], credentialNames: ["KIMI_API_KEY"] },
   kiro: { title: "Kiro", command: ["kiro", "acp"], credentialNames: [] },
-  opencode: { title: "OpenCode", command: ["opencode", "acp"], credentialNames: ["OPENCODE_API_KEY"] },
+  opencode: {
+    title: "OpenCode",
+    driver: "opencode",
+    command: ["opencode"],
+    credentialNames: ["OPENCODE_API_KEY"],
+  },
   qoder: { title: "Qoder", command: ["qoder", "--acp"], credentialNames: [] },
   qwen: { title: "Qwen Code", command: ["qwen", "--acp"], credentialNames: ["DASHSCOPE_API_KEY"] },
 };

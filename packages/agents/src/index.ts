@@ -29,6 +29,8 @@ export { createClaudeDriver } from "./claude/claude-driver.ts";
 export type { ClaudeDriverOptions } from "./claude/claude-driver.ts";
 export { createCodexDriver } from "./codex/codex-driver.ts";
 export type { CodexDriverOptions } from "./codex/codex-driver.ts";
+export { createOpenCodeDriver } from "./opencode/opencode-driver.ts";
+export type { OpenCodeDriverOptions } from "./opencode/opencode-driver.ts";
 export { classifyFailure } from "./classify-error.ts";
 export type { AgentFailure, ClassifiedFailure } from "./classify-error.ts";
 export { createCommandDriver } from "./command/command-driver.ts";

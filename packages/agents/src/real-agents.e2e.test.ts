@@ -29,10 +29,10 @@ describeRealAgent("opencode", {
   asksQuestions: false,
   tellsOutput: true,
   keepsSessions: true,
-  // Over ACP opencode tells the text of an API error and neither its status nor its name.
   errorKinds: {
-    unknown: { status: 400, message: "bad" },
-    authentication: { status: 401, message: "invalid api key" },
+    "rate-limit": { status: 429, message: "slow down" },
+    authentication: { status: 401, message: "invalid key" },
+    "bad-request": { status: 400, message: "bad" },
   },
 });
 

@@ -17,12 +17,12 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 function describeAgent(text: string, definitions: AgentDefinitions = {}): unknown {
-  const { name, driver, model, environmentNames, credentialNames } = resolveAgent(text, definitions, folder);
+  const { driver, ...rest } = resolveAgent(text, definitions, folder);
   const { kind, command } = driver.describe();
-  return { name, kind, command, model, environmentNames, credentialNames };
+  return { kind, command, ...rest };
 }
 
-const NOTHING = { model: null, environmentNames: [], credentialNames: [] };
+const NOTHING = { model: null, environmentNames: [], keychain: {}, credentialNames: [] };
 
 test("a command, an ACP command and the scripted agent can be written out", () => {
   writeFileSync(path.join(folder, "s.json"), "{}");
@@ -70,6 +70,7 @@ test("a configured name wins over a built-in one", () => {
     command: "my-gemini --acp two words",
     model: "flash",
     environmentNames: ["GEMINI_API_KEY"],
+    keychain: {},
     credentialNames: ["GEMINI_API_KEY"],
   });
   expect(describeAgent("lint", definitions)).toEqual({
@@ -83,7 +84,8 @@ test("a configured name wins over a built-in one", () => {
 
 test("every built-in agent resolves", () => {
   for (const [name, { command, driver = "acp" }] of Object.entries(BUILTIN_AGENTS)) {
-    const line = driver === "codex" ? [...command, "app-server"] : command;
+    const own: Record<string, string> = { codex: "app-server", opencode: "serve" };
+    const line = [...command, ...(own[driver] === undefined ? [] : [own[driver]])];
     expect(describeAgent(name)).toMatchObject({ name, kind: driver, command: line.join(" ") });
   }
 });
@@ -116,4 +118,26 @@ test.each([
   ["", []],
 ])("the command line %s is split as a shell does", (line, words) => {
   expect(splitCommandLine(line)).toEqual(words);
+});
+
+test("of a built-in agent only what differs need be said", () => {
+  expect(
+    describeAgent("codex", { codex: { model: "gpt", args: ["-c", "x=1"], keychain: { K: "canopy/k" } } }),
+  ).toEqual({
+    name: "codex",
+    kind: "codex",
+    command: "codex app-server -c x=1",
+    model: "gpt",
+    environmentNames: [],
+    keychain: { K: "canopy/k" },
+    credentialNames: ["OPENAI_API_KEY", "CODEX_API_KEY"],
+  });
+  expect(describeAgent("gemini", { gemini: { env: ["GEMINI_API_KEY"] } })).toMatchObject({
+    kind: "acp",
+    command: "gemini --acp",
+    environmentNames: ["GEMINI_API_KEY"],
+  });
+  expect(() => describeAgent("mine", { mine: { command: "x" } })).toThrow(
+    expect.objectContaining({ code: "config.invalid" }),
+  );
 });

@@ -5,20 +5,25 @@ import { createAcpDriver } from "./acp/acp-driver.ts";
 import type { AcpAuthentication } from "./acp/acp-handshake.ts";
 import type { AgentDriver } from "./agent-driver.ts";
 import { BUILTIN_AGENTS } from "./builtin-agents.ts";
+import type { BuiltinAgent } from "./builtin-agents.ts";
 import { createClaudeDriver } from "./claude/claude-driver.ts";
 import { createCodexDriver } from "./codex/codex-driver.ts";
 import { createCommandDriver } from "./command/command-driver.ts";
+import { createOpenCodeDriver } from "./opencode/opencode-driver.ts";
 import { createScriptedDriver } from "./scripted/scripted-driver.ts";
 import { splitCommandLine } from "./split-command-line.ts";
 
 /** One agent as a person configured it. */
 export interface AgentDefinition {
-  readonly driver: "acp" | "claude" | "codex" | "command" | "scripted";
-  /** acp, claude, codex: the program; command: the shell command; scripted: nothing, or the script's file. */
+  /** Left out: the built-in agent's of this name. */
+  readonly driver?: "acp" | "claude" | "codex" | "opencode" | "command" | "scripted" | undefined;
+  /** acp, claude, codex, opencode: the program; command: the shell command; scripted: nothing, or the script's file. */
   readonly command?: string | undefined;
   readonly args?: readonly string[] | undefined;
   /** Names of variables of the user's environment that the agent may see. */
   readonly env?: readonly string[] | undefined;
+  /** Variables whose values come from the system's keychain, as `SERVICE/ACCOUNT`. */
+  readonly keychain?: Readonly<Record<string, string>> | undefined;
   readonly model?: string | undefined;
 }
 
@@ -32,6 +37,8 @@ export interface ResolvedAgent {
   readonly model: string | null;
   /** Variables that a person allowed the agent to see. */
   readonly environmentNames: readonly string[];
+  /** Variables that come from the system's keychain, with their places. */
+  readonly keychain: Readonly<Record<string, string>>;
   /** Variables that this agent usually needs; for hints only. */
   readonly credentialNames: readonly string[];
 }
@@ -50,7 +57,7 @@ function unknownAgent(text: string, definitions: AgentDefinitions): CanopyError 
 }
 
 function bare(name: string, driver: AgentDriver): ResolvedAgent {
-  return { name, driver, model: null, environmentNames: [], credentialNames: [] };
+  return { name, driver, model: null, environmentNames: [], keychain: {}, credentialNames: [] };
 }
 
 function requireCommand(name: string, command: string | undefined): string {
@@ -74,7 +81,7 @@ function scriptedDriver(name: string, file: string | undefined, baseDirectory: s
 
 interface Launch {
   readonly name: string;
-  readonly driver: "acp" | "claude" | "codex";
+  readonly driver: "acp" | "claude" | "codex" | "opencode";
   readonly command: readonly [string, ...string[]];
   readonly authentication: AcpAuthentication | null;
 }
@@ -83,22 +90,37 @@ function launchedDriver({ name, driver, command, authentication }: Launch): Agen
   const [program, ...args] = command;
   if (driver === "claude") return createClaudeDriver({ name, command: program, args });
   if (driver === "codex") return createCodexDriver({ name, command: program, args });
+  if (driver === "opencode") return createOpenCodeDriver({ name, command: program, args });
   return createAcpDriver({ name, command, authentication });
 }
 
+function findBuiltin(name: string): BuiltinAgent | undefined {
+  return Object.hasOwn(BUILTIN_AGENTS, name) ? BUILTIN_AGENTS[name] : undefined;
+}
+
+function driverOf(name: string, definition: AgentDefinition): NonNullable<AgentDefinition["driver"]> {
+  const builtin = findBuiltin(name);
+  if (definition.driver !== undefined) return definition.driver;
+  if (builtin !== undefined) return builtin.driver ?? "acp";
+  throw new CanopyError("config.invalid", `agent "${name}" has no driver`, {
+    hint: "set driver to acp, claude, codex, opencode, command or scripted",
+  });
+}
+
 function fromDefinition(name: string, definition: AgentDefinition, baseDirectory: string): ResolvedAgent {
-  const { driver, args = [] } = definition;
+  const { args = [] } = definition;
+  const driver = driverOf(name, definition);
+  const builtin = findBuiltin(name);
   const resolved = {
     name,
     model: definition.model ?? null,
     environmentNames: definition.env ?? [],
-    credentialNames: [],
+    keychain: definition.keychain ?? {},
+    credentialNames: builtin?.credentialNames ?? [],
   };
   if (driver === "scripted")
     return { ...resolved, driver: scriptedDriver(name, definition.command, baseDirectory) };
-  const builtin = Object.hasOwn(BUILTIN_AGENTS, name) ? BUILTIN_AGENTS[name] : undefined;
-  const usual = driver === "claude" || driver === "codex" ? driver : undefined;
-  const command = requireCommand(name, definition.command ?? usual);
+  const command = requireCommand(name, definition.command ?? usualCommand(driver, builtin));
   if (driver === "command") {
     const line = [command, ...args.map((arg) => `'${arg.replaceAll("'", `'\\''`)}'`)].join(" ");
     return { ...resolved, driver: createCommandDriver({ name, command: line }) };
@@ -110,11 +132,21 @@ function fromDefinition(name: string, definition: AgentDefinition, baseDirectory
     command: [program, ...words, ...args],
     authentication: builtin?.authentication ?? null,
   });
-  return { ...resolved, driver: launched, credentialNames: builtin?.credentialNames ?? [] };
+  return { ...resolved, driver: launched };
+}
+
+/** What is launched when only the driver, or only what differs from a built-in agent, was said. */
+function usualCommand(
+  driver: NonNullable<AgentDefinition["driver"]>,
+  builtin: BuiltinAgent | undefined,
+): string | undefined {
+  if (builtin !== undefined && driver === (builtin.driver ?? "acp"))
+    return builtin.command.map((word) => `'${word}'`).join(" ");
+  return driver === "claude" || driver === "codex" || driver === "opencode" ? driver : undefined;
 }
 
 function fromBuiltin(name: string): ResolvedAgent | null {
-  const builtin = Object.hasOwn(BUILTIN_AGENTS, name) ? BUILTIN_AGENTS[name] : undefined;
+  const builtin = findBuiltin(name);
   if (builtin === undefined) return null;
   const { command, authentication = null, credentialNames, driver = "acp" } = builtin;
   return { ...bare(name, launchedDriver({ name, driver, command, authentication })), credentialNames };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { changeSchema } from "./change.ts";
+import { contextEntrySchema } from "./context.ts";
 import { eventEnvelopeSchema } from "./envelope.ts";
 import { inquirySchema } from "./inquiry.ts";
 import { jsonSchema } from "./json.ts";
@@ -76,7 +77,9 @@ export const answerSchemas = {
   change: z.object({ change: changeSchema }),
   changes: z.object({ changes: z.array(changeSchema) }),
   changeId: z.object({ changeId: z.string() }),
-  session: z.object({ session: sessionSchema, prompts: z.array(promptSchema) }),
+  session: z.object({ session: sessionSchema, prompts: z.array(promptSchema), room: z.string() }),
+  promptId: z.object({ promptId: z.string() }),
+  context: z.object({ context: z.array(contextEntrySchema) }),
   sessions: z.object({ sessions: z.array(sessionSchema) }),
   transcript: z.object({ entries: z.array(transcriptEntrySchema) }),
   inquiries: z.object({ inquiries: z.array(inquirySchema) }),

@@ -8,15 +8,27 @@ import { queueConfigSchema } from "./queue-config.ts";
 import { sandboxConfigSchema } from "./sandbox-config.ts";
 import { labelSchema, prioritySchema, taskTypeSchema } from "./task.ts";
 
-/** One agent under a name of the project's own. */
+const variableSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name");
+
+/** One agent under a name of the project's or a person's own. Of a built-in name only what differs need be said. */
 export const agentConfigSchema = z.strictObject({
-  driver: z.enum(["acp", "claude", "codex", "command", "scripted"]),
+  driver: z.enum(["acp", "claude", "codex", "opencode", "command", "scripted"]).optional(),
   command: z.string().min(1).optional(),
-  args: z.array(z.string()).default([]),
+  args: z.array(z.string()).optional(),
   /** Names of environment variables that the agent may see. */
-  env: z.array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name")).default([]),
+  env: z.array(variableSchema).optional(),
+  /** Variables whose values come from the system's keychain, as `SERVICE/ACCOUNT`. */
+  keychain: z
+    .record(variableSchema, z.string().regex(/^[^/]+\/.+$/, 'a place such as "canopy/claude"'))
+    .optional(),
   model: z.string().min(1).optional(),
 });
+
+/** Configured agents by name. */
+export const agentConfigsSchema = z.record(
+  z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, "a lower-case name"),
+  agentConfigSchema,
+);
 
 /** Everything `.canopy/config.toml` may say. Unknown keys are errors; a missing table or key has its default; 0 means 0. */
 export const projectConfigSchema = z.strictObject({
@@ -104,9 +116,7 @@ export const projectConfigSchema = z.strictObject({
     })
     .prefault({}),
   tasks: z.strictObject({ source: z.enum(["built-in", "bd"]).default("built-in") }).prefault({}),
-  agents: z
-    .record(z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, "a lower-case name"), agentConfigSchema)
-    .default({}),
+  agents: agentConfigsSchema.default({}),
 });
 
 /** A project's configuration, defaults filled in. */

@@ -86,6 +86,7 @@ export {
   failureSchema,
   retryRuleSchema,
   runOptionsSchema,
+  runRolesSchema,
   runSchema,
   runStateSchema,
   runTotalsSchema,
@@ -232,7 +233,7 @@ export {
 export type { Activity, ClientFrame, ServerFrame, WireError } from "./wire.ts";
 export { validationSchema, validationStepResultSchema } from "./validation.ts";
 export type { Validation, ValidationStepResult } from "./validation.ts";
-export { agentConfigSchema, projectConfigSchema } from "./config.ts";
+export { agentConfigSchema, agentConfigsSchema, projectConfigSchema } from "./config.ts";
 export { durationSchema, parseDurationMs } from "./duration.ts";
 export { queueConfigSchema } from "./queue-config.ts";
 export type { AgentConfig, ProjectConfig } from "./config.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { attemptSchema, runSchema } from "./run.ts";
+import { attemptSchema, runRolesSchema, runSchema } from "./run.ts";
 import { labelSchema, prioritySchema, taskSchema, taskTypeSchema } from "./task.ts";
 import { conflictFileSchema } from "./change.ts";
 
@@ -21,6 +21,7 @@ export const runRequestSchema = z.strictObject({
   /** Only these tasks: references as people type them. */
   tasks: z.array(z.string().min(1)).optional(),
   watch: z.boolean().optional(),
+  roles: runRolesSchema.optional(),
 });
 
 /** What a run would do, without doing it. */

@@ -49,6 +49,15 @@ export const capsSchema = z.strictObject({
   perLabel: z.record(z.string(), z.int().min(0)).default({}),
 });
 
+/** Agents for a run's resolvers and repairers; what is left out comes from `[queue]`, else from who did the work. */
+export const runRolesSchema = z.partialRecord(
+  z.enum(["resolver", "repair"]),
+  z.strictObject({
+    agent: z.string().min(1).max(4000).nullable().default(null),
+    model: z.string().min(1).max(200).nullable().default(null),
+  }),
+);
+
 /** Everything that a run was asked to do, defaults filled in. */
 export const runOptionsSchema = z.strictObject({
   concurrency: z.int().min(1).max(256).default(4),
@@ -63,6 +72,7 @@ export const runOptionsSchema = z.strictObject({
   baseBranch: z.string().min(1),
   /** The work tree that the run was started in: its configuration and ignored files count. Null: the project's own. */
   checkout: z.string().min(1).nullable().default(null),
+  roles: runRolesSchema.default({}),
   /** Retry rules that differ from the defaults. */
   retries: z.partialRecord(failureCauseSchema, retryRuleSchema).default({}),
 });

@@ -17,6 +17,7 @@ import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
+import { SESSION_ROUTES } from "./routes/session-routes.ts";
 import { TASK_ROUTES } from "./routes/task-routes.ts";
 import type { ServerPorts, TransportContext } from "./server-ports.ts";
 import { SocketConnection } from "./socket/socket-connection.ts";
@@ -31,6 +32,7 @@ export const ROUTES: readonly Route[] = [
   ...NODE_ROUTES,
   ...TASK_ROUTES,
   ...RUN_ROUTES,
+  ...SESSION_ROUTES,
   ...QUEUE_ROUTES,
   ...COORDINATION_ROUTES,
   ...INQUIRY_ROUTES,

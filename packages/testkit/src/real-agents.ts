@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
-import { createAcpDriver, createClaudeDriver, createCodexDriver } from "@canopy/agents";
+import { createAcpDriver, createClaudeDriver, createCodexDriver, createOpenCodeDriver } from "@canopy/agents";
 import type { AgentDriver } from "@canopy/agents";
 
 /** The agents that tests run for real. */
@@ -72,7 +72,7 @@ export function findRealAgent(name: RealAgentName): string | null {
 
 /** How to launch a real agent against a scripted model, and with what environment. */
 export interface RealAgentLaunch {
-  readonly driver: "claude" | "codex" | "acp";
+  readonly driver: "claude" | "codex" | "opencode" | "acp";
   readonly command: readonly [string, ...string[]];
   /** Everything but PATH, HOME and TMPDIR. */
   readonly env: Readonly<Record<string, string>>;
@@ -134,7 +134,7 @@ export function launchRealAgent(name: RealAgentName, program: string, modelUrl: 
       OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
       npm_config_offline: "true",
     };
-    return { driver: "acp", command: [program, "acp"], env, model: null };
+    return { driver: "opencode", command: [program], env, model: null };
   }
   const env = { GEMINI_API_KEY: "sk-local", GOOGLE_GEMINI_BASE_URL: modelUrl };
   const command = [
@@ -160,6 +160,7 @@ export function createRealAgentDriver(name: RealAgentName, launch: RealAgentLaun
   const [program, ...args] = launch.command;
   if (launch.driver === "claude") return createClaudeDriver({ name, command: program, args });
   if (launch.driver === "codex") return createCodexDriver({ name, command: program, args });
+  if (launch.driver === "opencode") return createOpenCodeDriver({ name, command: program, args });
   return createAcpDriver({
     name,
     command: launch.command,

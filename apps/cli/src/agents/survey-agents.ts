@@ -13,8 +13,8 @@ export interface AgentSurvey {
   readonly installed: boolean;
   readonly programVersion: string | null;
   readonly detail: string;
-  /** Variables that usually carry its key, and whether they are set; never what is in them. */
-  readonly credentials: readonly { readonly name: string; readonly set: boolean }[];
+  /** Variables that usually carry its key, whether they are set, and whether it may see them; never what is in them. */
+  readonly credentials: readonly { readonly name: string; readonly set: boolean; readonly named: boolean }[];
   readonly capabilities: AgentCapabilities;
 }
 
@@ -25,7 +25,7 @@ export async function readAgentConfig(checkout: string): Promise<ProjectConfig["
 
 /** What an agent of the user's gets to see when it is only asked who it is. */
 export function probeEnvironment(agent: ResolvedAgent): Record<string, string> {
-  const names = ["PATH", "LANG", "TERM", ...agent.environmentNames, ...agent.credentialNames];
+  const names = ["PATH", "LANG", "TERM", ...agent.environmentNames];
   const found: Record<string, string> = {};
   for (const name of names) {
     const value = process.env[name];
@@ -49,7 +49,11 @@ async function surveyAgent(agent: ResolvedAgent, configured: boolean, home: stri
     installed: probe.installed,
     programVersion: probe.version,
     detail: probe.detail,
-    credentials: agent.credentialNames.map((name) => ({ name, set: (process.env[name] ?? "") !== "" })),
+    credentials: agent.credentialNames.map((name) => ({
+      name,
+      set: (process.env[name] ?? "") !== "" || Object.hasOwn(agent.keychain, name),
+      named: agent.environmentNames.includes(name) || Object.hasOwn(agent.keychain, name),
+    })),
     capabilities,
   };
 }

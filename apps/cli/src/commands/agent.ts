@@ -31,7 +31,12 @@ async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
 }
 
 function keysOf({ credentials }: AgentSurvey): string {
-  return credentials.map(({ name, set }) => `${name} ${set ? "is set" : "is not set"}`).join(", ");
+  return credentials
+    .map(
+      ({ name, set, named }) =>
+        `${name} ${set ? "is set" : "is not set"}${named ? "" : ", and not named for it"}`,
+    )
+    .join(", ");
 }
 
 async function listAgents(options: JsonOption): Promise<void> {

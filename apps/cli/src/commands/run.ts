@@ -30,9 +30,25 @@ export interface RunCommandOptions {
   readonly assignee?: string;
   readonly task?: string[];
   readonly watch?: boolean;
+  readonly resolverAgent?: string;
+  readonly resolverModel?: string;
+  readonly repairAgent?: string;
+  readonly repairModel?: string;
   readonly dryRun?: boolean;
   readonly deliver?: boolean;
   readonly json?: boolean;
+}
+
+function toRole(agent: string | undefined, model: string | undefined): Record<string, Json> | undefined {
+  if (agent === undefined && model === undefined) return undefined;
+  return { ...(agent === undefined ? {} : { agent }), ...(model === undefined ? {} : { model }) };
+}
+
+function toRoles(options: RunCommandOptions): Record<string, Json> | undefined {
+  const resolver = toRole(options.resolverAgent, options.resolverModel);
+  const repair = toRole(options.repairAgent, options.repairModel);
+  if (resolver === undefined && repair === undefined) return undefined;
+  return { ...(resolver === undefined ? {} : { resolver }), ...(repair === undefined ? {} : { repair }) };
 }
 
 function toRequest(options: RunCommandOptions): Record<string, Json> {
@@ -51,6 +67,7 @@ function toRequest(options: RunCommandOptions): Record<string, Json> {
     assignee: options.assignee,
     tasks: options.task,
     watch: options.watch,
+    roles: toRoles(options),
   };
   return Object.fromEntries(
     Object.entries(request).filter((entry): entry is [string, Json] => entry[1] !== undefined),
@@ -192,6 +209,16 @@ export const registerRun: RegisterCommands = (program, setExit) => {
     .option("-c, --concurrency <count>", "how many agents at once (default: 4)", parseWhole(1, 256))
     .option("--agent <name>", "a configured name, command:<shell command>, acp:<command> or scripted[:file]")
     .option("--model <name>", "the model that the agent shall use")
+    .option(
+      "--resolver-agent <name>",
+      "who resolves conflicts (default: as [queue.resolver] says, or the same)",
+    )
+    .option("--resolver-model <name>", "with which model")
+    .option(
+      "--repair-agent <name>",
+      "who mends what breaks the validation (default: as [queue.repair] says, or the same)",
+    )
+    .option("--repair-model <name>", "with which model")
     .option(
       "--max-retries <count>",
       "retries of a failed task; 0 means none (default: 3)",

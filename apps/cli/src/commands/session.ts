@@ -10,9 +10,14 @@ interface JsonOption {
   readonly json?: boolean;
 }
 
+interface PromptOption extends JsonOption {
+  readonly now?: boolean;
+}
+
 const PAGE = 5000;
 
-async function findSession(api: ProjectApi, reference: string): Promise<Session> {
+/** The session that a part of an id stands for. Throws `thing.not-found` and `thing.ambiguous`. */
+export async function findSession(api: ProjectApi, reference: string): Promise<Session> {
   const sessions = readField<Session[]>(await api.ask("GET", "/sessions"), "sessions");
   const fitting = sessions.filter((session) => session.sessionId.includes(reference));
   const exact = fitting.find((session) => session.sessionId === reference);
@@ -38,7 +43,7 @@ async function readEntries(api: ProjectApi, sessionId: string): Promise<Transcri
 }
 
 /** One event in a line or a block of text; null for what only programs want to know. */
-function describeEvent(event: AgentEvent): string | null {
+export function describeEvent(event: AgentEvent): string | null {
   if (event.type === "message.done") return event.text;
   if (event.type === "thought.done") return `(thinks) ${event.text}`;
   if (event.type === "tool.ended") return `[${event.tool.state}] ${sanitizeLine(event.tool.title)}`;
@@ -100,6 +105,22 @@ async function showSession(reference: string, options: JsonOption): Promise<void
   else printText(toMarkdown(session, prompts, entries));
 }
 
+async function promptSession(
+  reference: string,
+  words: readonly string[],
+  options: PromptOption,
+): Promise<void> {
+  const api = await openProjectApi();
+  const { sessionId } = await findSession(api, reference);
+  const body = { text: words.join(" "), delivery: options.now === true ? "interrupt" : "queue" };
+  const promptId = readField<string>(
+    await api.ask("POST", `/sessions/${sessionId}/prompts`, body),
+    "promptId",
+  );
+  if (options.json === true) printJson({ sessionId, promptId });
+  else printText(options.now === true ? "asked instead of the running turn" : "asked; it is next in line");
+}
+
 async function cancelSession(reference: string, options: JsonOption): Promise<void> {
   const api = await openProjectApi();
   const { sessionId, attemptId } = await findSession(api, reference);
@@ -137,6 +158,24 @@ export const registerSession: RegisterCommands = (program) => {
       .addHelpText("after", `\nExample:\n  canopy session ${name} 4kq2`)
       .action(showSession);
   }
+  session
+    .command("attach")
+    .argument("<session>", "a session's id or a part of it")
+    .description("follow a session as it works; in a terminal, every line that you type is asked of it")
+    .addHelpText("after", "\nExample:\n  canopy session attach 4kq2")
+    .action(async (reference: string) => {
+      const { attachSession } = await import("../session/attach-session.ts");
+      await attachSession(reference);
+    });
+  session
+    .command("prompt")
+    .argument("<session>", "a session's id or a part of it")
+    .argument("<text...>", "what to ask")
+    .description("ask something of a session that is at work, when its turn is over")
+    .option("--now", "end the running turn first")
+    .option("--json", "print what was asked as JSON")
+    .addHelpText("after", '\nExample:\n  canopy session prompt 4kq2 "Add a test, too"')
+    .action(promptSession);
   session
     .command("cancel")
     .argument("<session>", "a session's id or a part of it")

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
 import type { ScriptedModel } from "@canopy/agents";
 import type { Attempt, Inquiry } from "@canopy/protocol";
@@ -7,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RunSummary } from "../run/summarize-run.ts";
 import { userGit } from "./create-test-repository.ts";
 import { NOTHING_LEFT } from "./find-leftovers.ts";
+import { matchShape, readShapes } from "./match-shape.ts";
 import { openTestHome, parseJson } from "./open-test-home.ts";
 import type { TestHome } from "./open-test-home.ts";
 import { SANDBOX_WITH_LOOPBACK, createRealProject } from "./test-support/create-real-project.ts";
@@ -28,6 +30,7 @@ afterAll(async () => {
 
 const hasClaude = findRealAgent("claude") !== null;
 const hasCodex = findRealAgent("codex") !== null;
+const SHAPES = join(import.meta.dirname, "../../../../docs/cli-json.md");
 const RUN = ["run", "--agent", "real", "--json"];
 type Steps = Parameters<typeof createModelScript>[0];
 
@@ -97,7 +100,8 @@ test.skipIf(!hasClaude)(
     await home.ask(["answer", first.inquiryId, "--allow"], project);
     const second = await waitForInquiry(project);
     expect(second.text).toContain("touch no.txt");
-    await home.ask(["answer", second.inquiryId.slice(4), "--deny"], project);
+    const refused = await home.ask(["answer", second.inquiryId.slice(4), "--deny"], project);
+    expect(matchShape(await readShapes(SHAPES), "Answered", refused)).toEqual([]);
     const result = await run.finished;
     expect(result.code, result.stdout + result.stderr).toBe(0);
     const files = await readFiles(project);

@@ -82,7 +82,7 @@ describe.each(["claude", "codex", "opencode", "gemini"] as const)("the real %s",
     );
     // Over ACP gemini finds no session again: it is told what our transcript has.
     expect(notices.length).toBe(name === "gemini" ? 1 : 0);
-    const [first] = model.requests.slice(before).filter((request) => request.stepIndex === 0);
+    const first = model.requests.slice(before).find((request) => request.stepIndex === 0);
     const heard = JSON.stringify(first?.request?.turns);
     expect(heard).toContain("You were cut off");
     expect(heard.split("while :; do sleep 1").length).toBeGreaterThan(2);

@@ -15,8 +15,8 @@ const PAGE = join(import.meta.dirname, "../../../../docs/cli-json.md");
 let home: TestHome;
 let repository: string;
 let shapes: Awaited<ReturnType<typeof readShapes>>;
-/** The demo's is held against its shape where the demo is tested. */
-const seen = new Set<string>(["Demo"]);
+/** Held against their shapes where the demo is tested, and where agents ask. */
+const seen = new Set<string>(["Demo", "Answered"]);
 
 beforeAll(async () => {
   home = await openTestHome();
@@ -57,6 +57,7 @@ test("every command prints what docs/cli-json.md says", async () => {
   await expectShape("Init", ["init", "--reconfigure", "--apply", '{"confirm_validation": "no"}']);
   for (const name of ["config.toml", "config.toml.old"]) await rm(join(repository, ".canopy", name));
   await expectShape("Doctor", ["doctor"]);
+  await expectShape("Setup", ["setup", "claude", "--dry-run"]);
   const { id } = await expectShape("Task", [
     "task",
     "add",
@@ -126,6 +127,8 @@ test("runs, attempts, changes and deliveries print what docs/cli-json.md says", 
   const listed = parseJson<{ sessionId: string; title: string }[]>(JSON.stringify(sessions));
   const last = listed.find((session) => session.title === "E")?.sessionId ?? "";
   await expectShape("SessionDetail", ["session", "show", last]);
+  await expectShape("SessionPrompt", ["session", "prompt", last, "More"]);
+  await expectShape("Inbox", ["inbox"]);
   await expectShape("SessionCancel", ["session", "cancel", last]);
   const summary = await running;
   await expectShape("SessionDetail", ["session", "export", last]);

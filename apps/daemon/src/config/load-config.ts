@@ -1,15 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ProjectConfig } from "@canopy/protocol";
-import { CanopyError, projectConfigSchema, sandboxConfigSchema } from "@canopy/protocol";
+import { CanopyError, agentConfigsSchema, projectConfigSchema, sandboxConfigSchema } from "@canopy/protocol";
 import { TomlError, parse } from "smol-toml";
-import type { z } from "zod";
+import { z } from "zod";
+import { resolveUserAgentsPath } from "../home/daemon-paths.ts";
 import { locateKey } from "./locate-key.ts";
+import { mergeAgents } from "./merge-agents.ts";
 import { fromSeedSandbox, seedSandboxSchema } from "./read-seed-sandbox.ts";
 import { fromSeedValidation, seedValidationSchema } from "./read-seed-validation.ts";
 
 /** Where a project's configuration lies, relative to its work tree. */
 export const CONFIG_PATH = join(".canopy", "config.toml");
+const userAgentsSchema = z.strictObject({ agents: agentConfigsSchema.default({}) });
 const SEED_SANDBOX_PATH = join(".canopy", "sandbox.toml");
 const SEED_VALIDATION_PATH = join(".canopy", "validation.toml");
 
@@ -100,14 +103,24 @@ async function readSeedSandbox(
   );
 }
 
+async function loadUserAgents(file: string): Promise<ProjectConfig["agents"]> {
+  const text = await readIfThere(file);
+  return text === null ? {} : parseBy(userAgentsSchema, text, file).agents;
+}
+
 /**
- * Reads a project's configuration; a missing file means all defaults. Where it says nothing of validation, an older
- * `.canopy/validation.toml` counts; what it leaves open of the sandbox, an older `.canopy/sandbox.toml` says. Throws `config.invalid`.
+ * Reads a project's configuration, with the person's own agents; a missing file means all defaults. Where it says nothing of
+ * validation, an older `.canopy/validation.toml` counts; what it leaves open of the sandbox, an older `.canopy/sandbox.toml`
+ * says. Throws `config.invalid`.
  */
-export async function loadConfig(workTree: string): Promise<ProjectConfig> {
+export async function loadConfig(
+  workTree: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<ProjectConfig> {
   const file = join(workTree, CONFIG_PATH);
   const text = (await readIfThere(file)) ?? "";
   const config = parseConfig(text, file);
+  const agents = mergeAgents(await loadUserAgents(resolveUserAgentsPath(env)), config.agents);
   const sandbox = await readSeedSandbox(workTree, tableOf(text, file, "sandbox"));
   const validation =
     tableOf(text, file, "validation") === null
@@ -115,6 +128,7 @@ export async function loadConfig(workTree: string): Promise<ProjectConfig> {
       : null;
   return {
     ...config,
+    agents,
     ...(sandbox === null ? {} : { sandbox }),
     ...(validation === null ? {} : { validation: fromSeedValidation(validation) }),
   };

@@ -57,3 +57,10 @@ function socketPathFor(stateDir: string): string {
   const hash = createHash("sha256").update(stateDir).digest("hex").slice(0, 16);
   return join(tmpdir(), `canopy-${userInfo().uid}-${hash}`, "daemon.sock");
 }
+
+/** Where a person's own agents are configured: what they may see, and how they are launched, for all projects. */
+export function resolveUserAgentsPath(env: Readonly<Record<string, string | undefined>>): string {
+  const root = env["CANOPY_HOME"];
+  if (root !== undefined) return join(root, "config", "agents.toml");
+  return join(env["XDG_CONFIG_HOME"] ?? join(env["HOME"] ?? homedir(), ".config"), "canopy", "agents.toml");
+}

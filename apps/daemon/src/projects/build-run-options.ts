@@ -60,6 +60,7 @@ export function buildRunOptions(input: RunOptionsInput): RunOptions {
     filter: buildFilter(input),
     caps: { perType: rules.max_concurrent_per_type, perLabel: rules.max_concurrent_per_label },
     watch: request.watch ?? false,
+    roles: request.roles ?? {},
     baseBranch,
     checkout,
     retries: retryRules(config),

@@ -298,3 +298,22 @@ test("[MQ19] overlaps are told when they change, and end with their session", ()
   driver.finish(leased!);
   expect(selectOverlaps(driver.room.sql)).toEqual([]);
 });
+
+test("[MQ17] who resolves is as the run says, then as the project says, then who did the work", () => {
+  const chosen = (roles: Record<string, Json>, policy: QueuePolicy): unknown => {
+    const driver = openProjectDriver();
+    driver.addTask("task");
+    driver.startRun({ concurrency: 2, model: "large", roles });
+    driver.finish(driver.lease()[0]!);
+    conflict(driver, policy);
+    const { leased } = leaseRung(driver);
+    return leased.payload.kind === "attempt" ? [leased.payload.agent, leased.payload.model] : null;
+  };
+  const resolver = (agent: string | null, model: string | null): QueuePolicy =>
+    testQueuePolicy({ handBack: testBudget(0), resolver: { ...testBudget(1), agent, model } });
+  expect(chosen({}, resolver(null, null))).toEqual(["scripted", "large"]);
+  expect(chosen({}, resolver(null, "small"))).toEqual(["scripted", "small"]);
+  expect(chosen({}, resolver("codex", null))).toEqual(["codex", null]);
+  expect(chosen({ resolver: { model: "run" } }, resolver("codex", "small"))).toEqual(["codex", "run"]);
+  expect(chosen({ resolver: { agent: "claude" } }, resolver("codex", "small"))).toEqual(["claude", null]);
+});

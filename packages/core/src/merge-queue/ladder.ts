@@ -7,6 +7,7 @@ import type {
   ProjectEvent,
   QueuePolicy,
   Run,
+  RungBudget,
 } from "@canopy/protocol";
 import { assert } from "@canopy/protocol";
 import { selectActiveJobOf, queueJob } from "../jobs/job-feature.ts";
@@ -90,6 +91,21 @@ export function climbLadder(context: Context, change: Change, canRegenerate: boo
   else retryOrGiveUpConflict(context, next);
 }
 
+/** Who works on a rung: as the run says, as the project says, or who did the work. A model goes with the agent it was said for. */
+function chooseWorker(
+  run: Run,
+  rung: Exclude<ChangeWork["rung"], "regenerate">,
+  budget: RungBudget,
+  owner: Attempt,
+): Pick<Attempt, "agent" | "model"> {
+  // Runs of an older journal have no roles.
+  const role = rung === "hand-back" ? undefined : run.options.roles?.[rung];
+  const agent = role?.agent ?? budget.agent ?? owner.agent;
+  const isOwners = role?.agent == null && budget.agent === null;
+  const projectModel = role?.agent == null ? budget.model : null;
+  return { agent, model: role?.model ?? projectModel ?? (isOwners ? owner.model : null) };
+}
+
 function startWork(context: Context, change: Change, work: ChangeWork, run: Run): void {
   const { rung } = work;
   const task = selectTask(context.sql, change.taskId);
@@ -101,8 +117,7 @@ function startWork(context: Context, change: Change, work: ChangeWork, run: Run)
     run,
     task,
     role: rung === "hand-back" ? "worker" : rung,
-    agent: budget.agent ?? owner.agent,
-    model: budget.agent === null ? (budget.model ?? owner.model) : budget.model,
+    ...chooseWorker(run, rung, budget, owner),
     ladder: { changeId: change.changeId, rung },
     sessionId: rung === "hand-back" ? owner.sessionId : null,
   });

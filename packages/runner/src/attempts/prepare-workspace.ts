@@ -2,7 +2,7 @@ import type { AttemptJob, Json, ProjectConfig } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { Repository } from "@canopy/git";
 import { readRef } from "@canopy/git";
-import type { AgentEnvironment } from "./agent-environment.ts";
+import type { KeptKeys } from "./keep-keys.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import { createSandboxSettings } from "@canopy/workspace";
 import type { Workspace, WorkspaceStore } from "@canopy/workspace";
@@ -18,7 +18,7 @@ export interface WorkspacePlan {
   readonly checkout: string;
   readonly config: ProjectConfig;
   readonly job: AttemptJob;
-  readonly environment: AgentEnvironment;
+  readonly environment: KeptKeys;
   /** The commit to start from; left out: the integration branch's tip. */
   readonly start?: string;
   /** What a recovery after a crash needs to know beside the job. */

@@ -8,10 +8,11 @@ import type {
   Usage,
 } from "@canopy/protocol";
 import { ZERO_USAGE } from "@canopy/protocol";
-import type { AgentSession, BudgetBreach, ResolvedAgent, TurnResult } from "@canopy/agents";
+import type { AgentSession, BudgetBreach, ResolvedAgent, TurnError, TurnResult } from "@canopy/agents";
 import type { Workspace } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
 import type { RunnerLog } from "../runner-log.ts";
+import { describeMissingKey } from "../sessions/agent-environment.ts";
 import { openBudgetInquiry, settleBreach } from "../sessions/budget-breach.ts";
 import { PersonDesk, permissionsOf, toPermissionRules } from "../sessions/person-desk.ts";
 import type { ProviderGate } from "../sessions/provider-gate.ts";
@@ -242,7 +243,7 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
       early === null || early.action.type === "cheaper"
         ? await runLeg(run, transcript, leg)
         : cutShort(early);
-    const settled = settleBreach(end);
+    const settled = settleBreach(end, job.ladder === null);
     if (settled.type === "cheaper") {
       meter.grant();
       leg = { model: settled.model, prompt: settled.prompt };
@@ -259,12 +260,19 @@ function cutShort(breach: BudgetBreach): LegEnd {
   return { result, parkedFor: null, breach };
 }
 
+/** An agent without a key is told apart from one whose key is wrong. */
+function withKeyHint({ agent, environment }: AgentRun, error: TurnError): TurnError {
+  if (error.kind !== "authentication") return error;
+  return { ...error, hint: describeMissingKey(agent, environment) ?? error.hint };
+}
+
 function toOutcome(
-  { meter }: AgentRun,
+  run: AgentRun,
   { result, parkedFor }: LegEnd,
   budget: { readonly failure: Failure | null; readonly asked: InquiryId | null },
 ): AgentOutcome {
-  const failure = result.error === null ? null : failureOfTurn(result.error);
+  const failure = result.error === null ? null : failureOfTurn(withKeyHint(run, result.error));
+  const { meter } = run;
   return {
     reason: result.reason,
     usage: meter.usage,

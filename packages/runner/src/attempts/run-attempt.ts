@@ -8,6 +8,7 @@ import type { ClaimOutcome } from "../task-sources/task-source.ts";
 import type { Lease } from "../landing/queue-context.ts";
 import { readScopes } from "../landing/read-scopes.ts";
 import type { RunnerLog } from "../runner-log.ts";
+import { readAgentEnvironment } from "../sessions/agent-environment.ts";
 import type { AgentHomes } from "../sessions/agent-homes.ts";
 import { openAttemptSession } from "../sessions/open-attempt-session.ts";
 import type { SessionHost } from "../sessions/session-host.ts";
@@ -19,8 +20,8 @@ import type { ConflictRadar } from "./conflict-radar.ts";
 import { RADAR_FILE } from "./conflict-radar.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
-import type { AgentEnvironment } from "./agent-environment.ts";
-import { createAgentEnvironment } from "./agent-environment.ts";
+import type { KeptKeys } from "./keep-keys.ts";
+import { keepKeys } from "./keep-keys.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import type { LadderWork } from "./keep-ladder-work.ts";
 import { keepLadderWork } from "./keep-ladder-work.ts";
@@ -156,7 +157,8 @@ async function work(
     if (job.ladder === null) await requireClaim(context, job);
     const origin = await planOrigin(context, job, agent);
     done.origin = origin;
-    const environment = createAgentEnvironment(context.config, agent, context.environment);
+    const named = await readAgentEnvironment(agent, context.environment);
+    const environment = keepKeys(context.config, named, context.environment);
     const { workspace } = await prepare(context, lease, job, { done, origin, environment, signal });
     const { sessions: host, homes, config } = context;
     await using session = await openAttemptSession({ host, homes, agent, job, workspace, config, signal });
@@ -193,7 +195,7 @@ async function prepare(
   parts: {
     readonly done: Work;
     readonly origin: AttemptOrigin;
-    readonly environment: AgentEnvironment;
+    readonly environment: KeptKeys;
     readonly signal: AbortSignal;
   },
 ): Promise<PreparedWorkspace> {

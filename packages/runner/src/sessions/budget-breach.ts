@@ -13,15 +13,15 @@ export type SettledBreach =
   | { readonly type: "cheaper"; readonly model: string; readonly prompt: TurnPrompt };
 
 /** Works out what follows from a reached limit. Work that was finished all the same is finished. */
-export function settleBreach(end: {
-  readonly breach: BudgetBreach | null;
-  readonly result: Pick<TurnResult, "reason" | "error">;
-}): SettledBreach {
+export function settleBreach(
+  end: { readonly breach: BudgetBreach | null; readonly result: Pick<TurnResult, "reason" | "error"> },
+  mayPark = true,
+): SettledBreach {
   const { breach, result } = end;
   if (breach === null || result.reason !== "cancelled") return { type: "none" };
   const text = describeBreach(breach);
   const { action, scope } = breach;
-  if (action.type === "ask") return { type: "ask", text };
+  if (action.type === "ask" && mayPark) return { type: "ask", text };
   if (action.type === "cheaper") {
     const prompt = `You go on as another model: ${text}. Your files are as you left them. Go on with your task.`;
     return {

@@ -33,9 +33,10 @@ test("an overload closes it too, a wrong request does not", async () => {
 
 test("an account is the key, not the name of the agent; no key is in it", () => {
   const claude = resolveAgent("claude", {}, "/");
-  const other = resolveAgent("mine", { mine: { driver: "claude" } }, "/");
-  const key = { ANTHROPIC_API_KEY: "sk-secret" };
+  const mine = resolveAgent("mine", { mine: { driver: "claude" } }, "/");
+  const key = { ANTHROPIC_API_KEY: "sk-secret", LANG: "C" };
+  expect(accountOf(claude, key)).toBe(accountOf(mine, { ...key, LANG: "de" }));
   expect(accountOf(claude, key)).not.toBe(accountOf(claude, { ANTHROPIC_API_KEY: "sk-other" }));
   expect(accountOf(claude, key)).not.toContain("secret");
-  expect(other.credentialNames).toEqual([]);
+  expect([accountOf(claude, {}), accountOf(mine, {})]).toEqual(["claude", "mine"]);
 });

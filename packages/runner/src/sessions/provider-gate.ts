@@ -10,11 +10,15 @@ export interface ProviderAnswer {
   readonly retryAfterMs: number | null;
 }
 
-/** Agents that pay with the same key at the same provider share an account. Keys themselves are kept nowhere. */
+const KEY_NAME = /KEY|TOKEN|AUTH|SECRET/i;
+
+/** Agents that pay with the same keys share an account. Keys themselves are kept nowhere. */
 export function accountOf(agent: ResolvedAgent, environment: Readonly<Record<string, string>>): string {
+  const names = Object.keys(environment).filter((name) => KEY_NAME.test(name));
+  if (names.length === 0) return agent.name;
   const hash = createHash("sha256");
-  for (const name of agent.credentialNames) hash.update(`${name}=${environment[name] ?? ""}\0`);
-  return `${agent.credentialNames.join(",") || agent.name}:${hash.digest("hex").slice(0, 16)}`;
+  for (const name of names.toSorted()) hash.update(`${name}=${environment[name] ?? ""}\0`);
+  return `${names.join(",")}:${hash.digest("hex").slice(0, 16)}`;
 }
 
 /** Lets turns begin only as fast as each provider takes them: all attempts of an account share one adaptive bucket. */

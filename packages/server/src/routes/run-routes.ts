@@ -11,20 +11,14 @@ import {
   runStateSchema,
 } from "@canopy/protocol";
 import {
-  GENERAL_FEATURE_ID,
-  featureRoomAddress,
   selectActiveAttempts,
   selectAttempt,
   selectAttemptsOfRun,
   selectChange,
   selectChanges,
-  selectPrompts,
   selectProjectStats,
   selectRun,
   selectRuns,
-  selectSession,
-  selectSessions,
-  selectTranscript,
 } from "@canopy/core";
 import { z } from "zod";
 import { parseBody } from "../http/parse-body.ts";
@@ -175,56 +169,7 @@ const changes: readonly Route[] = [
   }),
 ];
 
-function findSession(call: RouteCall<unknown>): unknown {
-  const sessionId = readParam(call, "session");
-  const session = found(
-    projectRoomOf(call).read((sql) => selectSession(sql, sessionId)),
-    `session ${sessionId}`,
-  );
-  const feature = call.ports.host.room(featureRoomAddress(readParam(call, "project"), session.featureId));
-  return { session, prompts: feature?.read((sql) => selectPrompts(sql, sessionId)) ?? [] };
-}
-
-function readTranscript(call: RouteCall<unknown>): unknown {
-  const sessionId = readParam(call, "session");
-  const session = found(
-    projectRoomOf(call).read((sql) => selectSession(sql, sessionId)),
-    `session ${sessionId}`,
-  );
-  const feature = call.ports.host.room(featureRoomAddress(readParam(call, "project"), session.featureId));
-  const range = {
-    afterIndex: readNumberQuery(call.query, "after", 0),
-    limit: Math.min(5000, readNumberQuery(call.query, "limit", 1000)),
-  };
-  return { entries: feature?.read((sql) => selectTranscript(sql, sessionId, range)) ?? [] };
-}
-
-const sessions: readonly Route[] = [
-  route({
-    method: "get",
-    path: `${PATH}/sessions`,
-    summary: "Agent sessions of the project",
-    response: answerSchemas.sessions,
-    handle: (call) => ({
-      sessions: projectRoomOf(call).read((sql) => selectSessions(sql)),
-      generalFeatureId: GENERAL_FEATURE_ID,
-    }),
-  }),
-  route({
-    method: "get",
-    path: `${PATH}/sessions/:session`,
-    summary: "One session with its prompts",
-    response: answerSchemas.session,
-    handle: findSession,
-  }),
-  route({
-    method: "get",
-    path: `${PATH}/sessions/:session/transcript`,
-    summary: "Transcript entries after an index",
-    response: answerSchemas.transcript,
-    query: { after: "an index", limit: "at most 5000" },
-    handle: readTranscript,
-  }),
+const stats: readonly Route[] = [
   route({
     method: "get",
     path: `${PATH}/stats`,
@@ -236,5 +181,5 @@ const sessions: readonly Route[] = [
   }),
 ];
 
-/** Endpoints of runs, attempts, changes, sessions and delivery. */
-export const RUN_ROUTES: readonly Route[] = [...runs, ...attempts, ...changes, ...sessions];
+/** Endpoints of runs, attempts, changes and delivery. */
+export const RUN_ROUTES: readonly Route[] = [...runs, ...attempts, ...changes, ...stats];

@@ -1,0 +1,53 @@
+import { createModelScript, startScriptedModel } from "@canopy/agents";
+import type { Session } from "@canopy/protocol";
+import { findRealAgent } from "@canopy/testkit";
+import { expect, test } from "vitest";
+import { userGit } from "./create-test-repository.ts";
+import { NOTHING_LEFT } from "./find-leftovers.ts";
+import { openTestHome } from "./open-test-home.ts";
+import { SANDBOX_WITH_LOOPBACK, createRealProject } from "./test-support/create-real-project.ts";
+import { waitFor } from "./wait-for.ts";
+
+const program = findRealAgent("claude");
+
+test.skipIf(program === null)("people watch a session and ask more of it while it works", async () => {
+  await using home = await openTestHome();
+  const model = await startScriptedModel();
+  const project = await createRealProject(home, {
+    name: "claude",
+    program: program ?? "",
+    modelUrl: model.url,
+    config: SANDBOX_WITH_LOOPBACK,
+  });
+  const script = createModelScript([
+    { text: "I begin", tool: "bash", args: { command: "touch first.txt; while :; do sleep 1; done" } },
+    { text: "never said" },
+  ]);
+  await home.ask(["task", "add", "Work", "--description", script], project);
+  const run = home.start(["run", "--agent", "real", "--json"], project);
+  const session = await waitFor("a session at work", async () => {
+    const { sessions } = await home.ask<{ sessions: Session[] }>(["session", "list"], project);
+    return sessions.find(({ state }) => state === "active") ?? null;
+  });
+  const attached = home.start(["session", "attach", session.sessionId], project);
+  await attached.waitForOutput(/I begin/);
+  const more = (file: string): string =>
+    createModelScript([{ tool: "bash", args: { command: `touch ${file}` } }, { text: `made ${file}` }]);
+  const prompt = ["session", "prompt", session.sessionId];
+  await home.ask([...prompt, "Then", more("queued.txt")], project);
+  await home.ask([...prompt, "--now", "Instead", more("now.txt")], project);
+  const result = await run.finished;
+  expect(result.code, result.stdout + result.stderr).toBe(0);
+  const files = (await userGit(project.cwd, "ls-tree", "--name-only", "canopy/main")).split("\n");
+  expect(files.filter((file) => /^(now|queued)/.test(file))).toEqual(["now.txt", "queued.txt"]);
+  const watched = await attached.finished;
+  expect(watched.code, watched.stderr).toBe(0);
+  const seen = ["-- cancelled", "made queued.txt", "made now.txt", "-- ended: succeeded"].filter((text) =>
+    watched.stdout.includes(text),
+  );
+  expect(seen, watched.stdout).toEqual(["made queued.txt", "made now.txt", "-- ended: succeeded"]);
+  const late = await home.canopy([...prompt, "too late"], project);
+  expect([late.code, late.stderr.includes("is ended")]).toEqual([3, true]);
+  await model.close();
+  expect(await home.shutDown()).toEqual(NOTHING_LEFT);
+});

@@ -1,0 +1,108 @@
+import { join } from "node:path";
+import { CanopyError } from "@canopy/protocol";
+import type {
+  AgentDriver,
+  AgentMcpServer,
+  AgentProbeSpec,
+  AgentSession,
+  AgentStartSpec,
+} from "../agent-driver.ts";
+import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
+import { openProcessParts } from "../session/open-process-parts.ts";
+import type { SessionGraces } from "../session/process-session.ts";
+import { startProcessSession } from "../session/start-process-session.ts";
+import { createTaskEnvironment } from "../task-environment.ts";
+import { OPENCODE_CAPABILITIES, OpenCodeLink } from "./opencode-link.ts";
+
+/** How to run OpenCode. `args` come before `serve`. */
+export interface OpenCodeDriverOptions {
+  readonly name: string;
+  readonly command: string;
+  readonly args?: readonly string[];
+  readonly graces?: Partial<SessionGraces>;
+  readonly startMs?: number;
+}
+
+const DEFAULT_START_MS = 120_000;
+const BRIDGE = join(import.meta.dirname, "server-bridge.ts");
+/** Nothing is fetched at start, nothing is written into the repository. */
+const OWN_ENV = {
+  OPENCODE_DISABLE_MODELS_FETCH: "1",
+  OPENCODE_DISABLE_AUTOUPDATE: "1",
+  OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
+  npm_config_offline: "true",
+};
+const CONFIG = "OPENCODE_CONFIG_CONTENT";
+
+function toServer(server: AgentMcpServer): object {
+  if (server.type === "http")
+    return { type: "remote", url: server.url, headers: server.headers, enabled: true, oauth: false };
+  return { type: "local", command: [server.command, ...server.args], environment: server.env, enabled: true };
+}
+
+function readConfig(text: string | undefined): Record<string, unknown> {
+  if (text === undefined) return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? { ...value } : {};
+  } catch {
+    throw new CanopyError("config.invalid", `${CONFIG} is not valid JSON`);
+  }
+}
+
+/** Canopy's broker is asked for what changes something, unless the person's own configuration says otherwise. */
+function createConfig(spec: AgentStartSpec): string {
+  const given = readConfig(spec.env[CONFIG]);
+  const own = Object.fromEntries(spec.mcpServers.map((server) => [server.name, toServer(server)]));
+  const mcp: unknown = given["mcp"];
+  return JSON.stringify({
+    share: "disabled",
+    autoupdate: false,
+    permission: { edit: "ask", bash: "ask", webfetch: "ask" },
+    ...given,
+    mcp: { ...(typeof mcp === "object" && mcp !== null ? mcp : {}), ...own },
+  });
+}
+
+async function startOpenCode(options: OpenCodeDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+  if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
+  const env = { ...OWN_ENV, ...spec.env, [CONFIG]: createConfig(spec), ...createTaskEnvironment(spec.task) };
+  const events = `/event?directory=${encodeURIComponent(spec.cwd)}`;
+  const command = [
+    process.execPath,
+    "--no-warnings",
+    BRIDGE,
+    events,
+    options.command,
+    ...(options.args ?? []),
+  ] as const;
+  const child = await spec.spawn(command, { cwd: spec.cwd, env });
+  const shared = openProcessParts(child, { label: options.name, graces: options.graces ?? {} }, spec);
+  const link = new OpenCodeLink(shared, spec);
+  const parts = { ...shared, disconnect: () => link.disconnect() };
+  const open = async (): Promise<OpenCodeLink> => {
+    await link.open();
+    return link;
+  };
+  return startProcessSession(parts, { open, startMs: options.startMs ?? DEFAULT_START_MS, spec });
+}
+
+/**
+ * A driver for OpenCode's server: system text with every prompt, exact errors, questions, and what sessions below ask for. One
+ * server a session: each workspace has namespaces of its own, which no server of another can see.
+ */
+export function createOpenCodeDriver(options: OpenCodeDriverOptions): AgentDriver {
+  const { name, command } = options;
+  return {
+    name,
+    describe: () => ({
+      kind: "opencode",
+      command: [command, ...(options.args ?? []), "serve"].join(" "),
+      program: isFoundAnywhere(command) ? command : null,
+      capabilities: OPENCODE_CAPABILITIES,
+      memory: [".local/share/opencode"],
+    }),
+    probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
+    start: (spec: AgentStartSpec) => startOpenCode(options, spec),
+  };
+}

@@ -1,0 +1,306 @@
+import type { Json } from "@canopy/protocol";
+import { CanopyError } from "@canopy/protocol";
+import { z } from "zod";
+import type { AgentCapabilities, AgentStartSpec } from "../agent-driver.ts";
+import { classifyFailure } from "../classify-error.ts";
+import { readJsonLines } from "../session/json-lines.ts";
+import type { JsonMessage } from "../session/json-lines.ts";
+import type { AgentLink, ProcessParts, TurnOutcome } from "../session/process-session.ts";
+import { createTurnError } from "../turn-error.ts";
+import { withinMs } from "../within-ms.ts";
+import { OpenCodeMapper } from "./map-opencode-event.ts";
+import {
+  bridgeMessageSchema,
+  openCodeMessageSchema,
+  openCodePermissionSchema,
+  openCodeQuestionSchema,
+} from "./opencode-schema.ts";
+import type { OpenCodeError, OpenCodeEvent } from "./opencode-schema.ts";
+
+/** What OpenCode's server can do, measured with 1.18.33. */
+export const OPENCODE_CAPABILITIES: AgentCapabilities = {
+  steer: "emulated",
+  queue: "emulated",
+  resume: true,
+  fork: true,
+  images: true,
+  systemAppend: true,
+  mcpHttp: true,
+  modelList: true,
+  cost: true,
+  diff: true,
+};
+
+const OPTIONS = [
+  { optionId: "once", name: "Allow", kind: "allow_once" as const },
+  { optionId: "always", name: "Always allow", kind: "allow_always" as const },
+  { optionId: "reject", name: "Reject", kind: "reject_once" as const },
+];
+/** How long the last events of a turn may come after its answer. */
+const LAST_EVENTS_MS = 1_000;
+
+const sessionSchema = z.looseObject({ id: z.string(), parentID: z.string().optional() });
+const retrySchema = z.looseObject({
+  status: z.looseObject({
+    type: z.literal("retry"),
+    message: z.string().catch(""),
+    next: z.number().optional(),
+  }),
+});
+
+interface Answer {
+  readonly status: number;
+  readonly value: unknown;
+}
+
+function parseText(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch {
+    return text;
+  }
+}
+
+function judgeError(error: OpenCodeError, isCancelled: boolean): TurnOutcome {
+  const { name, data } = error;
+  const message = data.message ?? name;
+  if (isCancelled || name === "MessageAbortedError") return { reason: "cancelled", error: null };
+  if (name === "MessageOutputLengthError") return { reason: "max_tokens", error: null };
+  if (name === "ContentFilterError") return { reason: "refusal", error: createTurnError("refusal", message) };
+  if (name === "ContextOverflowError")
+    return { reason: "failed", error: createTurnError("context-full", message) };
+  if (name === "ProviderAuthError")
+    return { reason: "failed", error: createTurnError("authentication", message) };
+  const { statusCode, responseHeaders } = data;
+  const { kind, retryAfterMs } = classifyFailure({
+    code: null,
+    message,
+    data: { status: statusCode, retryAfter: responseHeaders?.["retry-after"] },
+  });
+  return { reason: "failed", error: createTurnError(kind, message, { retryAfterMs }) };
+}
+
+/** How a session speaks with OpenCode's server, through the bridge that runs beside it. */
+export class OpenCodeLink implements AgentLink {
+  readonly capabilities = OPENCODE_CAPABILITIES;
+  readonly #parts: Omit<ProcessParts, "disconnect">;
+  readonly #mapper: OpenCodeMapper;
+  readonly #spec: AgentStartSpec;
+  readonly #waiting = new Map<
+    number,
+    { resolve: (answer: Answer) => void; reject: (error: Error) => void }
+  >();
+  readonly #asked = new Map<string, AbortController>();
+  /** This session and those that it started. */
+  readonly #family = new Set<string>();
+  readonly #ready = Promise.withResolvers<void>();
+  #sessionId = "";
+  #count = 0;
+  #completed = new Set<string>();
+  #onCompleted: (() => void) | null = null;
+  #gaveUp: TurnOutcome | null = null;
+  #broken: Error | null = null;
+
+  constructor(parts: Omit<ProcessParts, "disconnect">, spec: AgentStartSpec) {
+    this.#parts = parts;
+    this.#spec = spec;
+    this.#mapper = new OpenCodeMapper(parts.writer);
+    this.#ready.promise.catch(() => undefined);
+    const { queue, writer, child } = parts;
+    const reading = readJsonLines(child.stdout, {
+      onMessage: (message) => this.#take(message),
+      onNotice: (text) => writer.emit({ type: "notice", level: "warn", text }),
+      room: () => (queue.hasRoom() ? null : queue.room()),
+    });
+    void reading.catch(() => undefined).then(() => this.disconnect());
+  }
+
+  get nativeSessionId(): string {
+    return this.#sessionId;
+  }
+
+  /** Fails whatever waits for the agent. Idempotent. */
+  disconnect(): void {
+    this.#broken ??= new Error("the connection to the agent is closed");
+    this.#ready.reject(this.#broken);
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#broken);
+    this.#waiting.clear();
+  }
+
+  /** Opens a session, a new one or one that is there. Throws `agent.failed` when it cannot be had. */
+  async open(): Promise<void> {
+    await this.#ready.promise;
+    const { resume } = this.#spec;
+    const answer =
+      resume === null
+        ? await this.#ask("POST", "/session", { title: this.#spec.task?.title ?? "Canopy" })
+        : await this.#ask("GET", `/session/${encodeURIComponent(resume.nativeSessionId)}`);
+    const parsed = sessionSchema.safeParse(answer.value);
+    if (!parsed.success || answer.status !== 200) {
+      const { label } = this.#parts;
+      throw new CanopyError("agent.failed", `${label} opened no session (HTTP ${answer.status})`, {
+        data: { kind: resume === null ? "no-session" : "resume-refused" },
+      });
+    }
+    this.#sessionId = parsed.data.id;
+    this.#family.add(parsed.data.id);
+  }
+
+  /** See AgentLink. */
+  async converse(text: string, turn: { readonly isCancelled: boolean }): Promise<TurnOutcome> {
+    const { systemAppend, model } = this.#spec;
+    const [providerID = "", ...rest] = (model ?? "").split("/");
+    this.#gaveUp = null;
+    const { status, value } = await this.#ask("POST", `/session/${this.#sessionId}/message`, {
+      parts: [{ type: "text", text }],
+      ...(systemAppend === null ? {} : { system: systemAppend }),
+      ...(rest.length === 0 ? {} : { model: { providerID, modelID: rest.join("/") } }),
+    });
+    const info: unknown = typeof value === "object" && value !== null ? Reflect.get(value, "info") : null;
+    const parsed = openCodeMessageSchema.safeParse(info);
+    if (this.#gaveUp !== null && !turn.isCancelled) return this.#gaveUp;
+    if (turn.isCancelled) return { reason: "cancelled", error: null };
+    if (!parsed.success) {
+      const message = `${this.#parts.label} answered ${status}: ${JSON.stringify(value).slice(0, 300)}`;
+      const { kind } = classifyFailure({ code: null, message, data: { status } });
+      return { reason: "failed", error: createTurnError(kind, message) };
+    }
+    await this.#awaitCompleted(parsed.data.id);
+    if (parsed.data.error !== undefined) return judgeError(parsed.data.error, turn.isCancelled);
+    return { reason: parsed.data.finish === "length" ? "max_tokens" : "end_turn", error: null };
+  }
+
+  /** See AgentLink. */
+  async interrupt(): Promise<void> {
+    await this.#ask("POST", `/session/${this.#sessionId}/abort`, {});
+  }
+
+  /** The answer may be there before the events that say the same. */
+  async #awaitCompleted(messageId: string): Promise<void> {
+    if (this.#completed.has(messageId)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onCompleted = resolve;
+    await withinMs(promise, LAST_EVENTS_MS);
+    this.#onCompleted = null;
+  }
+
+  async #ask(method: string, path: string, body?: Json): Promise<Answer> {
+    if (this.#broken !== null) throw this.#broken;
+    this.#count += 1;
+    const id = this.#count;
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.#waiting.set(id, { resolve, reject });
+    const where = `${path}?directory=${encodeURIComponent(this.#spec.cwd)}`;
+    const message = { id, method, path: where, ...(body === undefined ? {} : { body }) };
+    await this.#parts.child.write(`${JSON.stringify(message)}\n`);
+    return promise;
+  }
+
+  #take(message: JsonMessage): void {
+    const parsed = bridgeMessageSchema.safeParse(message);
+    if (!parsed.success) return;
+    if (parsed.data.type === "ready") return this.#ready.resolve();
+    if (parsed.data.type === "event") return this.#event(parsed.data.event);
+    const { id, status, text } = parsed.data;
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (status === 0) waiting?.reject(new Error(text));
+    else waiting?.resolve({ status, value: parseText(text) });
+  }
+
+  #event(event: OpenCodeEvent): void {
+    const { type, properties } = event;
+    if (type === "session.created") {
+      const info = sessionSchema.safeParse(properties["info"]).data;
+      if (info?.parentID !== undefined && this.#family.has(info.parentID)) this.#family.add(info.id);
+    }
+    const sessionId = this.#sessionOf(event);
+    if (sessionId !== null && !this.#family.has(sessionId)) return;
+    if (type === "permission.asked") void this.#permit(properties);
+    else if (type === "question.asked") void this.#question(properties);
+    else if (type === "permission.replied" || type.startsWith("question.re")) this.#settled(properties);
+    else if (type === "session.status" && sessionId === this.#sessionId) this.#status(event);
+    this.#mapper.take(event, sessionId !== null && sessionId !== this.#sessionId);
+    if (type === "message.updated") this.#noteCompleted(properties["info"]);
+  }
+
+  #sessionOf({ properties }: OpenCodeEvent): string | null {
+    const own = properties["sessionID"];
+    if (typeof own === "string") return own;
+    for (const name of ["info", "part"]) {
+      const inner: unknown = Reflect.get(Object(properties[name]), "sessionID");
+      if (typeof inner === "string") return inner;
+    }
+    return null;
+  }
+
+  #noteCompleted(value: unknown): void {
+    const info = openCodeMessageSchema.safeParse(value).data;
+    if (info?.time?.completed === undefined) return;
+    this.#completed.add(info.id);
+    this.#onCompleted?.();
+  }
+
+  /** The server would ask again and again by itself; whoever shares the provider's bucket waits better. */
+  #status({ properties }: OpenCodeEvent): void {
+    const status = retrySchema.safeParse(properties).data?.status;
+    if (status === undefined || this.#gaveUp !== null) return;
+    const { kind } = classifyFailure({ code: null, message: status.message, data: null });
+    const retryAfterMs = status.next === undefined ? null : Math.max(0, Math.round(status.next - Date.now()));
+    const error = createTurnError(kind === "unknown" ? "rate-limit" : kind, status.message, { retryAfterMs });
+    this.#gaveUp = { reason: "failed", error };
+    this.interrupt().catch(() => undefined);
+  }
+
+  #settled(properties: OpenCodeEvent["properties"]): void {
+    const id = properties["requestID"];
+    if (typeof id === "string") this.#asked.get(id)?.abort();
+  }
+
+  /** Also for sessions below this one: what they ask is asked here, or they would wait for ever. */
+  async #permit(properties: OpenCodeEvent["properties"]): Promise<void> {
+    const parsed = openCodePermissionSchema.safeParse(properties);
+    if (!parsed.success) return;
+    const { id, permission, patterns, metadata, tool } = parsed.data;
+    const title = metadata.command ?? metadata.filepath ?? patterns[0] ?? permission;
+    const patch = tool === undefined ? { title: `${permission} ${title}` } : {};
+    const controller = new AbortController();
+    this.#asked.set(id, controller);
+    const request = { toolCallId: tool?.callID ?? id, patch, options: OPTIONS };
+    const optionId = await this.#parts.permissions.ask(request, controller.signal);
+    this.#asked.delete(id);
+    if (controller.signal.aborted) return;
+    await this.#ask("POST", `/permission/${id}/reply`, { reply: optionId ?? "reject" }).catch(
+      () => undefined,
+    );
+  }
+
+  async #question(properties: OpenCodeEvent["properties"]): Promise<void> {
+    const parsed = openCodeQuestionSchema.safeParse(properties);
+    if (!parsed.success) return;
+    const { id, questions } = parsed.data;
+    const texts = questions.map((item) => item.question);
+    const controller = new AbortController();
+    this.#asked.set(id, controller);
+    const details = toJson({ questions });
+    const answer = await this.#parts.permissions.askQuestion(texts.join("\n"), details, controller.signal);
+    this.#asked.delete(id);
+    if (controller.signal.aborted) return;
+    const path = `/question/${id}`;
+    const sent =
+      answer === null
+        ? this.#ask("POST", `${path}/reject`, {})
+        : this.#ask("POST", `${path}/reply`, { answers: texts.map((text) => [answerTo(answer, text)]) });
+    await sent.catch(() => undefined);
+  }
+}
+
+function answerTo(answer: Json, text: string): string {
+  const one: unknown = typeof answer === "object" && answer !== null ? Reflect.get(answer, text) : answer;
+  return typeof one === "string" ? one : JSON.stringify(one ?? "");
+}
+
+function toJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value)) as Json;
+}
