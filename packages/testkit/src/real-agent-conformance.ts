@@ -25,6 +25,8 @@ type Step = Parameters<typeof createModelScript>[0][number];
 /** What differs between the agents, each with its reason where it is used. */
 export interface RealAgentTraits {
   readonly errorKinds: Readonly<Partial<Record<AgentErrorKind, ModelStep["error"]>>>;
+  /** True when the agent says that its model refused. */
+  readonly tellsRefusals: boolean;
   /** True when the agent asks a person through its protocol. */
   readonly asksQuestions: boolean;
   /** True when the agent tells what its commands printed. */
@@ -215,6 +217,12 @@ function testErrors(bench: () => Bench, traits: RealAgentTraits): void {
       told[kind] = result.error?.kind ?? result.reason;
     }
     expect(told).toEqual(Object.fromEntries(Object.keys(traits.errorKinds).map((kind) => [kind, kind])));
+    if (traits.tellsRefusals) {
+      const refused = await trial.session.prompt(
+        say(...Array.from({ length: 6 }, () => ({ text: "I will not", stop: "refusal" as const }))),
+      );
+      expect([refused.reason, refused.error?.kind ?? "refusal"]).toEqual(["refusal", "refusal"]);
+    }
     await trial.session.close();
     await trial.collector.ended;
     wellFormed(trial);
