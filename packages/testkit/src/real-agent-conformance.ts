@@ -194,7 +194,9 @@ function testCancel(bench: () => Bench): void {
     await expect
       .poll(() => bench().model.requests.some((request) => request.end === "aborted-by-client"))
       .toBe(true);
-    const command = "touch begun.txt; for i in 1 2 3 4 5 6 7 8 9; do sleep 71; done";
+    // A process that left its group and session, as tools do that start servers.
+    const command =
+      "setsid nohup sleep 71 >/dev/null 2>&1 & touch begun.txt; for i in 1 2 3 4 5 6 7 8 9; do sleep 71; done";
     const tool = trial.session.prompt(say({ tool: "bash", args: { command } }, { text: "never said" }));
     await expect.poll(() => readdir(trial.cwd), { timeout: 20_000 }).toContain("begun.txt");
     await trial.session.cancel();
