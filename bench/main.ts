@@ -10,6 +10,7 @@ const folder = import.meta.dirname;
 /** What can be run; each is a file of that name that exports `run`. */
 const BENCHES = [
   "agents",
+  "coordination",
   "daemon",
   "events",
   "landing",
@@ -18,6 +19,7 @@ const BENCHES = [
   "replay",
   "rooms",
   "sandbox",
+  "sandbox-leftovers",
   "workspace",
 ];
 

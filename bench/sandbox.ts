@@ -40,6 +40,7 @@ async function create(store: WorkspaceStore, level: SandboxLevel, name: string):
       ...PROCESS_SETTINGS,
       level,
       network: "allowlist",
+      hasToolCaches: true,
       limits: level === "sandbox" ? { processCount: 4096 } : {},
     },
   });

@@ -35,6 +35,7 @@ const MODULES: readonly CommandModule[] = [
     names: ["scripted-model"],
     load: async () => (await import("./commands/scripted-model.ts")).registerScriptedModel,
   },
+  { names: ["setup"], load: async () => (await import("./commands/setup.ts")).registerSetup },
   {
     names: [
       "sessions",
@@ -51,6 +52,10 @@ const MODULES: readonly CommandModule[] = [
       "explain",
     ],
     load: async () => (await import("./commands/coordinate.ts")).registerCoordinate,
+  },
+  {
+    names: ["list", "show", "export", "finish", "reopen", "forget", "gc"],
+    load: async () => (await import("./commands/project.ts")).registerProject,
   },
   { names: ["demo"], load: async () => (await import("./commands/demo.ts")).registerDemo },
 ];

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { Actor, DaemonStatus, Project } from "@canopy/protocol";
 import { CANOPY_VERSION, WIRE_VERSION } from "@canopy/protocol";
 import { selectProject, selectProjects } from "@canopy/core";
+import { ensureHookToken } from "@canopy/hooks";
 import { createServer } from "@canopy/server";
 import type { Server, ServerPorts } from "@canopy/server";
 import { createAgentToolServer } from "@canopy/server/mcp";
@@ -57,7 +58,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
         log.error({ address, error }, "a room broke an invariant and has stopped"),
     }),
   );
-  const tools = createTools(host, log);
+  const tools = createTools(host, log, () => coordination);
   const hub = stack.use(createHub(options, { host, tools, log }));
   const coordination = stack.use(new Coordination({ hub, log, mirrorDir: join(paths.stateDir, "projects") }));
   installHookClient(paths.hookClientDir);
@@ -113,13 +114,18 @@ function createHub(
 }
 
 /** The agents' tools. A token is 256 random bits. */
-function createTools(host: NodeRoomHost, log: ServerPorts["log"]): AgentToolServer {
+function createTools(
+  host: NodeRoomHost,
+  log: ServerPorts["log"],
+  coordination: () => Coordination,
+): AgentToolServer {
   return createAgentToolServer({
     host,
     log,
     newToken: () => randomBytes(32).toString("base64url"),
     newKey: () => randomUUID(),
     now: () => Date.now(),
+    coordinate: async (grant, action) => await coordination().actFor(grant, action, `tool:${randomUUID()}`),
   });
 }
 
@@ -170,6 +176,7 @@ function createPorts(
   return {
     host,
     token: parts.token,
+    hookToken: ensureHookToken(paths.stateDir),
     allowedHosts: () => ["127.0.0.1", "localhost", "[::1]"].map((name) => `${name}:${late().port}`),
     defaultActor,
     log: parts.log,

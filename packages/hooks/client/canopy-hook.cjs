@@ -20,7 +20,12 @@ function isTold() {
     // Not told yet.
   }
   try {
-    fs.mkdirSync(path.dirname(stamp), { recursive: true, mode: 0o700 });
+    const folder = path.dirname(stamp);
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const name of fs.readdirSync(folder)) {
+      const old = path.join(folder, name);
+      if (Date.now() - fs.statSync(old).mtimeMs > 86_400_000) fs.rmSync(old, { force: true });
+    }
     fs.writeFileSync(stamp, "");
   } catch {
     // Then it is told again.

@@ -1,6 +1,7 @@
 export { HOOK_AGENTS, isHookAgent } from "./events/hook-call.ts";
 export type { HookAgent, HookCall, HookEvent } from "./events/hook-call.ts";
 export { MAX_HOOK_PAYLOAD_CHARS, parseHookCall } from "./events/parse-hook-call.ts";
+export { ToolMemory } from "./events/tool-memory.ts";
 export type { Certainty, FileIntent, GitIntent, GitTouches, ToolIntent } from "./intents/tool-intent.ts";
 export { NO_REPLY } from "./replies/hook-reply.ts";
 export type { HookReply } from "./replies/hook-reply.ts";
@@ -27,3 +28,6 @@ export {
   planGitUninstall,
 } from "./setup/git-setup.ts";
 export type { GitHookStep } from "./setup/git-setup.ts";
+export { findAgent } from "./setup/find-agent.ts";
+export type { FoundAgent } from "./setup/find-agent.ts";
+export { ensureHookToken, hookTokenPath, readHookToken } from "./setup/hook-token.ts";

@@ -94,10 +94,16 @@ export const coordinationActionSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("cancel-wait"), waitId: z.string().min(1) }),
   /** What I am doing, in a line. */
   z.strictObject({ type: z.literal("note"), text }),
+  /** What is new, as text for an agent; told once. */
+  z.strictObject({ type: z.literal("digest"), maxChars: z.int().min(200).max(10_000).optional() }),
   z.strictObject({ type: z.literal("rename"), handle: z.string().min(1) }),
   z.strictObject({ type: z.literal("end"), reason: text.default("ended by hand") }),
   /** What happened lately, and why edits were refused. */
   z.strictObject({ type: z.literal("explain"), limit: z.int().min(1).max(1000).default(50) }),
+  /** The files that `canopy show` and `canopy export` print and write, by name. */
+  z.strictObject({ type: z.literal("export"), redacted: z.boolean().default(false) }),
+  /** Everything that Canopy knows of the project goes, also from disk. Refused while agents of a run are at work. */
+  z.strictObject({ type: z.literal("forget") }),
   z.strictObject({ type: z.literal("finish"), reason: text.default("") }),
   z.strictObject({ type: z.literal("reopen") }),
   z.strictObject({ type: z.literal("gc"), olderThanMs: z.int().min(0).default(2_592_000_000) }),

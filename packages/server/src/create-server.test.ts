@@ -162,6 +162,23 @@ test("without the token, from another host or from another page nothing is answe
   ]).toEqual([200, 200, 200, 401, 401, 401, 401, 401, 401, 200]);
 });
 
+test("the hooks' token opens the hooks and nothing else", async () => {
+  using server = openTestServer({ hookToken: "h00k" });
+  const post = async (path: string, token: string, host = TEST_HOST): Promise<number> => {
+    const headers = { host, authorization: `Bearer ${token}` };
+    const request = new Request(`http://${TEST_HOST}${path}`, { method: "POST", headers, body: "{}" });
+    return (await server.server.fetch(request, { isTrusted: false })).status;
+  };
+  expect([
+    await post("/hooks/claude?event=Stop", "h00k"),
+    await post("/hooks/claude?event=Stop", TEST_TOKEN),
+    await post("/hooks/claude?event=Stop", "other"),
+    await post("/hooks/claude?event=Stop", "h00k", "evil.example"),
+    await post("/api/v1/stop", "h00k"),
+    await post("/hooks/../api/v1/stop", "h00k"),
+  ]).toEqual([200, 200, 401, 401, 401, 401]);
+});
+
 test("a trusted transport needs no token", async () => {
   using server = openTestServer();
   const request = new Request("http://localhost/api/v1/status");

@@ -84,6 +84,8 @@ export interface ServerPorts {
   readonly host: RoomHost;
   /** The API token; requests over a trusted transport do without. */
   readonly token: string;
+  /** Opens `POST /hooks/...` and nothing else: agents have it in their configuration. Without it only the API token does. */
+  readonly hookToken?: string;
   /** Values of the Host header that are answered, such as `127.0.0.1:7770`. */
   allowedHosts(): readonly string[];
   /** Who asks when a request names nobody. */

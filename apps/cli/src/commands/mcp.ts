@@ -1,4 +1,18 @@
+import { act } from "../connection/coordination-api.ts";
 import type { RegisterCommands } from "../run-cli.ts";
+
+/** The longest that a tool blocks, in ms. */
+const BLOCK_MS = 60_000;
+
+/** Serves an agent that a person started: every call says which session it is. */
+async function serveAttached(): Promise<void> {
+  const { serveAttachedTools } = await import("@canopy/daemon/attached-tools");
+  const { session } = await act({ type: "whoami" }, {});
+  // An agent that neither its environment nor its hooks tell of comes as a session of this server's own.
+  const identity = session === null ? { as: `mcp-${process.pid}` } : {};
+  await serveAttachedTools(async (action) => await act(action, identity, BLOCK_MS));
+  if (session === null) await act({ type: "end", reason: "its agent has closed the tools" }, identity);
+}
 
 /** `canopy mcp`. */
 export const registerMcp: RegisterCommands = (program) => {
@@ -11,8 +25,8 @@ export const registerMcp: RegisterCommands = (program) => {
       "after",
       [
         "",
-        "Agents that Canopy starts have these tools already. This is for agents that they start in turn: it works where",
-        "CANOPY_TOOL_SOCKET and CANOPY_TOOL_TOKEN are set.",
+        "Agents that Canopy starts have these tools already; agents that they start in turn get the same ones. To agents",
+        "that nobody started it offers sessions, claims, mail and waits (canopy setup puts it into their configuration).",
         "",
         'In an agent\'s own configuration: {"mcpServers": {"canopy": {"command": "canopy", "args": ["mcp"]}}}',
         "",
@@ -21,6 +35,8 @@ export const registerMcp: RegisterCommands = (program) => {
       ].join("\n"),
     )
     .action(async () => {
-      await import("@canopy/agents/tool-bridge");
+      const isStartedByCanopy = process.env["CANOPY_TOOL_TOKEN"] !== undefined;
+      if (isStartedByCanopy) await import("@canopy/agents/tool-bridge");
+      else await serveAttached();
     });
 };

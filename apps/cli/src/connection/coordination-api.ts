@@ -24,7 +24,7 @@ export function readIdentity(
   parentPid: number,
 ): ActingAs {
   if (options.session !== undefined) return { session: options.session };
-  if (options.as !== undefined) return { agent: "agent", nativeSessionId: options.as };
+  if (options.as !== undefined) return { agent: "agent", nativeSessionId: options.as, pid: parentPid };
   const own = env["CANOPY_SESSION"];
   if (own !== undefined && own !== "") return { session: own };
   for (const [variable, agent] of NATIVE_IDS) {

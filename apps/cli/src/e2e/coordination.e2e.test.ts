@@ -372,3 +372,64 @@ test("outside of a repository, before a first commit and with unknown payloads a
   expect((await a.hook("SomethingNew", { anything: [1, { deep: true }] })).output).toEqual({});
   await appendFile(join(outside, "x"), "");
 });
+
+test("[B8, N30] finish archives and refuses new sessions, reopen takes them again, forget leaves no file", async () => {
+  await open("a");
+  const { projectId } = await home.ask<{ projectId: string }>(["whoami"], { cwd });
+  const { archive } = await home.ask<{ archive: string }>(["finish", "--reason", "done"], { cwd });
+  expect(JSON.parse(await readFile(join(archive, "sessions.json"), "utf8"))).toMatchObject({
+    version: 1,
+    items: [{ state: "active", presence: { handle: "claude-1" } }],
+  });
+  const late = await open("late");
+  expect((await late.start()).output).toEqual({});
+  expect(await sessions()).toEqual([]);
+  await home.ask(["reopen"], { cwd });
+  await late.start();
+  expect((await sessions()).map(({ handle }) => handle)).toEqual(["claude-2"]);
+  expect((await home.canopy(["forget"], { cwd })).code).toBe(2);
+  expect((await home.canopy(["forget", "--yes"], { cwd, env: late.env })).stderr).toContain("only a person");
+  await home.ask(["forget", "--yes"], { cwd });
+  const left = await readdir(join(home.canopyHome, "state"), { recursive: true });
+  expect(left.filter((name) => name.includes(projectId.replace("prj_", "")))).toEqual([]);
+  // What comes next begins anew.
+  await late.start();
+  expect((await sessions()).map(({ handle }) => handle)).toEqual(["claude-1"]);
+});
+
+test("[N29] gc removes what ended, and a redacted export holds no path, user, address or token", async () => {
+  const a = await open("a");
+  await home.ask(["note", `see ${cwd}/secret.txt, ask ada@example.test, key sk-${"a".repeat(24)}`], by(a));
+  await home.ask(["send", "@claude-1", `in ${home.env["HOME"] ?? ""}: token=abcdef123456`], { cwd });
+  const folder = join(home.root, `${basename(cwd)}-export`);
+  await home.ask(["export", folder, "--redacted"], { cwd });
+  const names = (await readdir(folder)).toSorted();
+  expect(names).toEqual([
+    "claims.json",
+    "claims.md",
+    "mail.md",
+    "messages.json",
+    "sessions.json",
+    "sessions.md",
+    "timeline.json",
+    "timeline.md",
+    "waits.json",
+  ]);
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
+  const all = texts.join("\n");
+  for (const secret of [
+    cwd,
+    home.env["HOME"] ?? "-",
+    "ada@example.test",
+    "sk-aaaa",
+    "abcdef123456",
+    "/home/",
+  ])
+    expect(all, secret).not.toContain(secret);
+  expect(all).toContain("<project>/secret.txt");
+  expect((await home.canopy(["export", folder], { cwd })).code).toBe(2);
+  await a.hook("SessionEnd", { reason: "other" });
+  expect(await sessions(cwd, "--all")).toHaveLength(1);
+  await home.ask(["gc", "--older-than", "1ms"], { cwd });
+  expect(await sessions(cwd, "--all")).toEqual([]);
+});

@@ -57,6 +57,7 @@ test("every command prints what docs/cli-json.md says", async () => {
   await expectShape("Init", ["init", "--reconfigure", "--apply", '{"confirm_validation": "no"}']);
   for (const name of ["config.toml", "config.toml.old"]) await rm(join(repository, ".canopy", name));
   await expectShape("Doctor", ["doctor"]);
+  await expectShape("Setup", ["setup", "claude", "--dry-run"]);
   const { id } = await expectShape("Task", [
     "task",
     "add",

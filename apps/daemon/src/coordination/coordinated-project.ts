@@ -18,11 +18,24 @@ export class CoordinatedPlace {
   readonly project: OpenProject;
   readonly worktree: Worktree;
   readonly config: CoordinationConfig;
+  /** The workspace of a session that Canopy runs: a work tree of its own, whose files have the names of this one's. */
+  readonly workspace: string | null;
 
-  constructor(project: OpenProject, worktree: Worktree, config: CoordinationConfig) {
+  constructor(
+    project: OpenProject,
+    worktree: Worktree,
+    config: CoordinationConfig,
+    workspace: string | null = null,
+  ) {
     this.project = project;
     this.worktree = worktree;
     this.config = config;
+    this.workspace = workspace;
+  }
+
+  /** What a work tree is called where claims exclude: a session in a workspace is in nobody else's way. */
+  groundOf(worktree: string): string {
+    return this.workspace !== null && worktree === this.worktree.root ? this.workspace : worktree;
   }
 
   get branch(): string | null {
@@ -73,6 +86,16 @@ export class PlaceFinder {
       worktree,
       await this.#readConfig(worktree.root),
     );
+  }
+
+  /** The place of a session that Canopy runs in a workspace. Throws `thing.not-found`, `config.invalid`. */
+  async findWorkspace(projectId: string, sessionId: string): Promise<CoordinatedPlace> {
+    const project = await this.#hub.openById(projectId);
+    const worktree = findWorktree(project.project.path);
+    if (worktree === null)
+      throw new CanopyError("repository.not-found", `${project.project.path} is no repository any more`);
+    const config = await this.#readConfig(worktree.root);
+    return new CoordinatedPlace(project, worktree, config, `workspace:${sessionId}`);
   }
 
   /** Forgets a project that was closed. */

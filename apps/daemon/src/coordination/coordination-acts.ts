@@ -17,6 +17,7 @@ import {
 } from "@canopy/core";
 import { parseSessionId } from "./answer-hook.ts";
 import type { CoordinatedPlace, PlaceFinder } from "./coordinated-project.ts";
+import { exportProject, writeExport } from "./export-project.ts";
 import { findActing, requireSession } from "./find-acting.ts";
 import { isFolder } from "./is-folder.ts";
 import { nameTargets } from "./name-path.ts";
@@ -32,6 +33,8 @@ interface Act<T extends CoordinationAction["type"]> {
   readonly actor: Actor;
   readonly key: string;
   readonly signal: AbortSignal;
+  /** Where a finished project's state is kept. */
+  readonly archiveFolder: string;
 }
 
 type Acts = { readonly [T in CoordinationAction["type"]]: (act: Act<T>) => Json | Promise<Json> };
@@ -56,7 +59,7 @@ function namesToTargets(
       hint: "claim in one work tree at a time",
     });
   const [worktree = place.worktree.root] = trees;
-  return { targets: named.map(({ target }) => target), worktree };
+  return { targets: named.map(({ target }) => target), worktree: place.groundOf(worktree) };
 }
 
 /** Claims by id, end of an id, or what they are on; of one session, or of all. */
@@ -304,6 +307,16 @@ const ACTS: Acts = {
       { type: "presence.status", sessionId: requireSession(me).sessionId, text: action.text },
       actor,
     ),
+  digest: ({ place, action, me, actor }) =>
+    place.submit(
+      {
+        type: "digest.take",
+        sessionId: requireSession(me).sessionId,
+        where: "tool",
+        maxChars: action.maxChars ?? place.config.digest_chars,
+      },
+      actor,
+    ),
   rename: ({ place, action, me, actor }) =>
     place.submit(
       {
@@ -320,8 +333,16 @@ const ACTS: Acts = {
     ),
   explain: ({ place, action }) =>
     toJson({ feed: place.read((sql) => selectFeedAfter(sql, 0, action.limit)) }),
-  finish: ({ place, action, actor }) =>
-    place.submit({ type: "coordination.finish", reason: action.reason }, actor),
+  export: ({ place, action }) => toJson({ files: exportProject(place, action.redacted) }),
+  forget: () => {
+    throw new CanopyError("internal", "forgetting is the daemon's own");
+  },
+  finish: ({ place, action, actor, archiveFolder }) => {
+    const files = exportProject(place, false);
+    place.submit({ type: "coordination.finish", reason: action.reason }, actor);
+    writeExport(archiveFolder, files);
+    return { archive: archiveFolder };
+  },
   reopen: ({ place, actor }) => place.submit({ type: "coordination.reopen" }, actor),
   gc: ({ place, action, actor }) =>
     place.submit(
@@ -338,8 +359,22 @@ function agentActor(session: PresentSession): Actor {
 export interface ActAsked {
   readonly actor: Actor;
   readonly key: string;
+  /** Where archives of a project go, one folder each. */
+  readonly archiveFolder: string;
   /** Ends a blocking wait when whoever asked has gone. */
   readonly signal: AbortSignal;
+}
+
+/** Carries out one act of a session that Canopy runs, in its own workspace. */
+export async function carryOutManaged(
+  place: CoordinatedPlace,
+  session: PresentSession,
+  action: CoordinationAction,
+  asked: ActAsked,
+): Promise<Json> {
+  const act = { ...asked, place, action, cwd: place.worktree.root, me: session };
+  const carry = ACTS[action.type] as (act: object) => Json | Promise<Json>;
+  return await carry(act);
 }
 
 /** Carries out one act of an agent or a person. Throws what the room refuses, and `usage.invalid`, `thing.*`. */
@@ -352,7 +387,7 @@ export async function carryOut(
   const { action } = request;
   const me = await findActing(place, request.as, asked.actor);
   // An agent's shell is the person's too: what only a person may do is refused to whoever is known as an agent.
-  const isPersonal = action.type === "finish" || action.type === "reopen" || action.type === "gc";
+  const isPersonal = ["finish", "reopen", "gc"].includes(action.type);
   const actor = isPersonal && me !== null ? agentActor(me) : asked.actor;
   const act = { ...asked, actor, place, action, cwd: request.cwd, me };
   const carry = ACTS[action.type] as (act: object) => Json | Promise<Json>;

@@ -1,13 +1,24 @@
 import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { promisify } from "node:util";
-import type { CoordinationRequest, Json, LeafCondition } from "@canopy/protocol";
-import { selectPendingWaits } from "@canopy/core";
+import type {
+  Actor,
+  CoordinationRequest,
+  CoordinationRequestInput,
+  Json,
+  LeafCondition,
+  SessionId,
+} from "@canopy/protocol";
+import { CanopyError, coordinationActionSchema } from "@canopy/protocol";
+import type { PresentSession } from "@canopy/core";
+import { selectPendingWaits, selectPresent, selectSession } from "@canopy/core";
 import type { RunnerLog } from "@canopy/runner";
 import type { ProjectHub } from "../projects/project-hub.ts";
 import type { ActAsked } from "./coordination-acts.ts";
-import { carryOut } from "./coordination-acts.ts";
+import { carryOut, carryOutManaged } from "./coordination-acts.ts";
 import type { CoordinatedPlace } from "./coordinated-project.ts";
 import { PlaceFinder } from "./coordinated-project.ts";
+import { findActing } from "./find-acting.ts";
 import type { HookAnswer, HookRequest } from "./hook-service.ts";
 import { HookService } from "./hook-service.ts";
 import { MarkdownMirror } from "./markdown-mirror.ts";
@@ -29,6 +40,8 @@ export class Coordination implements AsyncDisposable {
   readonly #places: PlaceFinder;
   readonly #hooks: HookService;
   readonly #log: RunnerLog;
+  readonly #hub: ProjectHub;
+  readonly #mirrorDir: string;
   readonly #mirror: MarkdownMirror;
   /** One place for each project that somebody came from: what is looked at regularly. */
   readonly #known = new Map<string, CoordinatedPlace>();
@@ -38,6 +51,8 @@ export class Coordination implements AsyncDisposable {
 
   constructor(options: CoordinationOptions) {
     this.#log = options.log;
+    this.#hub = options.hub;
+    this.#mirrorDir = options.mirrorDir;
     this.#places = new PlaceFinder(options.hub);
     this.#mirror = new MarkdownMirror(options.mirrorDir, options.log);
     this.#hooks = new HookService(this.#places, options.log, (place, sessionId) => {
@@ -56,10 +71,30 @@ export class Coordination implements AsyncDisposable {
   }
 
   /** Carries out one act of an agent or a person. */
-  async act(request: CoordinationRequest, asked: ActAsked): Promise<Json> {
-    const result = await carryOut(this.#places, request, asked);
-    this.#keep(await this.#places.find(request.cwd, asked.actor));
-    return result;
+  async act(request: CoordinationRequest, asked: Omit<ActAsked, "archiveFolder">): Promise<Json> {
+    const place = await this.#places.find(request.cwd, asked.actor);
+    if (request.action.type === "forget") return await this.#forget(place, request, asked.actor);
+    this.#keep(place);
+    return await carryOut(this.#places, request, { ...asked, archiveFolder: this.#archiveFolder(place) });
+  }
+
+  /** Carries out one act of a session that Canopy runs; it takes part from its first one on. */
+  async actFor(
+    grant: { readonly projectId: string; readonly sessionId: SessionId },
+    action: CoordinationRequestInput["action"],
+    key: string,
+  ): Promise<Json> {
+    const { projectId, sessionId } = grant;
+    const place = await this.#places.findWorkspace(projectId, sessionId);
+    const parsed = coordinationActionSchema.parse(action);
+    const session = place.read((sql) => selectPresent(sql, sessionId)) ?? joinManaged(place, sessionId);
+    const actor = { kind: "agent", id: sessionId } as const;
+    return await carryOutManaged(place, session, parsed, {
+      actor,
+      key,
+      signal: new AbortController().signal,
+      archiveFolder: this.#archiveFolder(place),
+    });
   }
 
   /** Looks at all processes now. */
@@ -68,11 +103,22 @@ export class Coordination implements AsyncDisposable {
       await probeSessions(place, (sessionId) => this.#seenMs.get(sessionId) ?? null, Date.now());
   }
 
-  /** Lets go of a project that is being forgotten. */
-  forget(projectId: string, commonDir: string): void {
+  async #forget(place: CoordinatedPlace, request: CoordinationRequest, actor: Actor): Promise<Json> {
+    if ((await findActing(place, request.as, actor)) !== null)
+      throw new CanopyError("usage.invalid", "only a person forgets a project", {
+        hint: "run it outside of an agent",
+      });
+    const { projectId } = place.project.project;
     this.#known.delete(projectId);
-    this.#places.forget(commonDir);
+    this.#places.forget(place.worktree.commonDir);
     this.#mirror.forget(projectId);
+    await this.#hub.forget(projectId, actor);
+    return { projectId };
+  }
+
+  #archiveFolder(place: CoordinatedPlace): string {
+    const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
+    return join(this.#mirrorDir, place.project.project.projectId, "archive", time);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,6 +152,24 @@ export class Coordination implements AsyncDisposable {
     timer.unref();
     this.#timers.push(timer);
   }
+}
+
+function joinManaged(place: CoordinatedPlace, sessionId: SessionId): PresentSession {
+  const known = place.read((sql) => selectSession(sql, sessionId));
+  if (known === undefined) throw new CanopyError("thing.not-found", `no session ${sessionId}`);
+  place.submit({
+    type: "presence.join",
+    sessionId,
+    agent: known.agent,
+    nativeSessionId: sessionId,
+    origin: "managed",
+    source: "startup",
+    worktree: place.workspace ?? place.worktree.root,
+    branch: null,
+  });
+  const session = place.read((sql) => selectPresent(sql, sessionId));
+  if (session === undefined) throw new CanopyError("internal", `${sessionId} did not join`);
+  return session;
 }
 
 function listBranchWaits(place: CoordinatedPlace): Extract<LeafCondition, { type: "branch-merged" }>[] {

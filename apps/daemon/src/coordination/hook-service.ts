@@ -1,5 +1,5 @@
 import type { HookCall, HookReply } from "@canopy/hooks";
-import { EMPTY_ANSWER, NO_REPLY, isHookAgent, parseHookCall, renderReply } from "@canopy/hooks";
+import { EMPTY_ANSWER, NO_REPLY, ToolMemory, isHookAgent, parseHookCall, renderReply } from "@canopy/hooks";
 import type { ProcessAnchor } from "@canopy/protocol";
 import { isCanopyError } from "@canopy/protocol";
 import { selectByNativeId } from "@canopy/core";
@@ -44,6 +44,7 @@ export class HookService {
   readonly #log: RunnerLog;
   readonly #onAlive: (place: CoordinatedPlace, sessionId: string) => void;
   readonly #ledger = new ReadLedger();
+  readonly #tools = new ToolMemory();
   /** Context that an agent could not be told where it came up, by session. */
   readonly #pending = new Map<string, string>();
 
@@ -61,7 +62,8 @@ export class HookService {
   async handle(request: HookRequest): Promise<HookAnswer> {
     if (request.agent === "git") return await this.#handleGit(request);
     if (!isHookAgent(request.agent)) return { body: EMPTY_ANSWER, exitCode: 0 };
-    const call = parseHookCall(request.agent, request.body, request.event);
+    const parsed = parseHookCall(request.agent, request.body, request.event);
+    const call = parsed === null ? null : this.#tools.settle(parsed);
     if (call === null) return { body: EMPTY_ANSWER, exitCode: 0 };
     let reply: HookReply;
     try {

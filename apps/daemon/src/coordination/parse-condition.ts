@@ -30,7 +30,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   claim: (rest, place, cwd) => {
     const [named] = nameTargets(rest, cwd, place.worktree, isFolder);
     if (named === undefined) throw bad(rest, "no path");
-    const worktree = named.target.kind === "resource" ? null : named.worktree;
+    const worktree = named.target.kind === "resource" ? null : place.groundOf(named.worktree);
     return { type: "claim-free", target: named.target, worktree };
   },
   granted: (rest) => ({ type: "claim-granted", ticketId: rest }),

@@ -80,6 +80,25 @@ export class ProjectHub implements AsyncDisposable {
     for (const stale of byProject.values()) await Promise.all(stale.map((workspace) => workspace.dispose()));
   }
 
+  /**
+   * Forgets a project: its rooms go, also from disk. What its repository holds (branches, kept work under refs/canopy)
+   * stays. Throws `conflict` while a run's agents are at work.
+   */
+  async forget(projectId: string, actor: Actor): Promise<void> {
+    const project = await this.openById(projectId);
+    const working = project.room.read((sql) => selectActiveRuns(sql).length);
+    if (working > 0) {
+      throw new CanopyError("conflict", `${working} run(s) of this project are at work`, {
+        hint: "end them first: canopy kill --all",
+      });
+    }
+    this.#projects.delete(projectId);
+    await project[Symbol.asyncDispose]();
+    await this.#options.host.forget(projectId);
+    const key = `forget:${projectId}:${Date.now()}`;
+    this.#options.host.room("node")?.submit({ key, actor, command: { type: "project.forget", projectId } });
+  }
+
   /** How workspaces are made here, and why not in a better way. */
   async workspaceBackend(): Promise<WorkspaceStore["choice"]> {
     return (await this.#storeFor("auto")).choice;

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { EventEnvelope } from "@canopy/protocol";
 import type { LinkPorts, RoomDefinition, RoomHost, Typed } from "@canopy/core";
@@ -26,6 +26,8 @@ export interface NodeRoomHost extends RoomHost, AsyncDisposable {
   measureRooms(): { readonly address: string; readonly sizeBytes: number; readonly eventCount: number }[];
   /** Resolves when no link has anything left to deliver. */
   settleLinks(): Promise<void>;
+  /** Closes the rooms of a project and removes their files. */
+  forget(projectId: string): Promise<void>;
 }
 
 /** What openRoomHost needs. `onBroken` is told when a room broke an invariant. */
@@ -97,6 +99,26 @@ class SqliteRoomHost implements NodeRoomHost {
 
   async settleLinks(): Promise<void> {
     for (const { links } of this.#rooms.values()) await Promise.all(links.map((link) => link.settle()));
+  }
+
+  async forget(projectId: string): Promise<void> {
+    await this.settleLinks();
+    const tail = projectId.replace(/^prj_/, "");
+    for (const [address, { room, close }] of this.#rooms) {
+      if (
+        address !== `project/${projectId}` &&
+        !(address.startsWith("feature/") && address.endsWith(`-${tail}`))
+      )
+        continue;
+      room[Symbol.dispose]();
+      close();
+      this.#rooms.delete(address);
+    }
+    for (const name of readdirSync(this.#options.roomsDir)) {
+      const isFeature = name.startsWith("feature-") && name.includes(`-${tail}.sqlite`);
+      if (isFeature || name.startsWith(`project-${projectId}.sqlite`))
+        rmSync(join(this.#options.roomsDir, name), { force: true });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -29,6 +29,21 @@ export function selectLastSeq(sql: Sql): number {
   return row === undefined || row["seq"] === null ? 0 : readNumber(row, "seq");
 }
 
+/**
+ * Types of the events of the command that is being decided, as far as they were emitted; null when there are more than
+ * `limit`. For reactions, which run after something was emitted.
+ */
+export function selectTypesOfCommand(sql: Sql, limit: number): ReadonlySet<string> | null {
+  const rows = sql.exec("SELECT type, command_key FROM journal ORDER BY seq DESC LIMIT ?", limit + 1);
+  const [last] = rows;
+  const types = new Set<string>();
+  for (const row of rows) {
+    if (row["command_key"] !== last?.["command_key"]) return types;
+    types.add(readText(row, "type"));
+  }
+  return rows.length > limit ? null : types;
+}
+
 /** What is needed to append one event. */
 export interface JournalEntry {
   readonly seq: number;

@@ -10,6 +10,8 @@ export interface DigestParts {
   /** True when the agent's context began anew: it is told who is here. */
   readonly isFresh: boolean;
   readonly messages: readonly Message[];
+  /** How many there are beside those. */
+  readonly furtherMessages: number;
   readonly waits: readonly Wait[];
   /** Claims that were handed to me and that I have not used. */
   readonly reserved: readonly Claim[];
@@ -145,8 +147,9 @@ function listLines(parts: DigestParts): Line[] {
 export function composeDigest(parts: DigestParts, maxChars: number): Digest {
   const lines = listLines(parts);
   if (lines.length === 0) return { text: "", messageIds: [], waitIds: [] };
+  const lineCount = lines.length + parts.furtherMessages;
   const foot = (left: number): string => `- ${left} more: canopy inbox, canopy sessions`;
-  const room = maxChars - OPEN.length - CLOSE.length - 2 - foot(lines.length).length - 1;
+  const room = maxChars - OPEN.length - CLOSE.length - 2 - foot(lineCount).length - 1;
   const chosen: Line[] = [];
   let used = 0;
   for (const line of lines) {
@@ -155,7 +158,7 @@ export function composeDigest(parts: DigestParts, maxChars: number): Digest {
     used += cost;
     chosen.push(line);
   }
-  const left = lines.length - chosen.length;
+  const left = lineCount - chosen.length;
   const body = chosen.map((line) => `- ${line.text}`);
   const text = [OPEN, ...body, ...(left > 0 ? [foot(left)] : []), CLOSE].join("\n");
   return {

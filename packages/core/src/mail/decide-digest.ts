@@ -12,7 +12,13 @@ import { selectUntoldWaits } from "../waits/wait-rows.ts";
 import type { Digest, DigestParts } from "./compose-digest.ts";
 import { composeDigest } from "./compose-digest.ts";
 import type { DeliveredMessage } from "./mail-rows.ts";
-import { selectDigestCursor, selectMailOf, selectUnacknowledged, selectUntold } from "./mail-rows.ts";
+import {
+  countUntold,
+  selectDigestCursor,
+  selectMailOf,
+  selectUnacknowledged,
+  selectUntold,
+} from "./mail-rows.ts";
 
 type Context = DecideContext<ProjectEvent>;
 type Command<T extends ProjectCommand["type"]> = Extract<ProjectCommand, { type: T }>;
@@ -29,6 +35,7 @@ function gather(context: Context, me: PresentSession, untold: readonly Delivered
     nowMs,
     isFresh,
     messages: untold.map(({ message }) => message),
+    furtherMessages: countUntold(sql, me.sessionId, me.presence.epoch) - untold.length,
     waits: selectUntoldWaits(sql, me.sessionId),
     reserved: selectClaimsOf(sql, me.sessionId).filter((claim) => claim.reservedUntilMs !== null),
     peers: isFresh ? selectLiveSessions(sql).filter((peer) => peer.sessionId !== me.sessionId) : [],

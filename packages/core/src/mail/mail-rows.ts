@@ -85,15 +85,28 @@ function selectDelivered(sql: Sql, where: string, ...bindings: readonly SqlValue
     }));
 }
 
-/** What a session has to be told: what it was never told, and what an earlier epoch was told and never acknowledged. */
+const UNTOLD = "deliveries.session_id = ? AND (state = 'queued' OR (state = 'injected' AND epoch < ?))";
+/** As many as a digest can hold, and some more. */
+const MAX_UNTOLD = 100;
+
+/**
+ * What a session has to be told: what it was never told, and what an earlier epoch was told and never acknowledged. The
+ * hundred most urgent, then oldest.
+ */
 export function selectUntold(sql: Sql, sessionId: string, epoch: number): DeliveredMessage[] {
   return selectDelivered(
     sql,
-    `deliveries.session_id = ? AND (state = 'queued' OR (state = 'injected' AND epoch < ?))
-     ORDER BY messages.at_ms, messages.message_id LIMIT 1000`,
+    `${UNTOLD} ORDER BY json_extract(messages.value, '$.priority') = 'high' DESC,
+       messages.kind IN ('request-yield', 'question') DESC, messages.at_ms, messages.message_id LIMIT ${MAX_UNTOLD}`,
     sessionId,
     epoch,
   );
+}
+
+/** How many messages a session has to be told. */
+export function countUntold(sql: Sql, sessionId: string, epoch: number): number {
+  const [row] = sql.exec(`SELECT COUNT(*) AS count FROM deliveries WHERE ${UNTOLD}`, sessionId, epoch);
+  return row === undefined ? 0 : readNumber(row, "count");
 }
 
 /** Mail of a session that it has not acknowledged, oldest first. */

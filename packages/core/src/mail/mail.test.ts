@@ -254,6 +254,7 @@ test("a digest of nothing is empty, whatever the budget", () => {
     nowMs: 0,
     isFresh: true,
     messages: [],
+    furtherMessages: 0,
     waits: [],
     reserved: [],
     peers: [],

@@ -145,7 +145,8 @@ function rejoin(context: Context, known: Session, command: Command<"presence.joi
     : firstPresence(context, known.agent, command);
   return {
     ...known,
-    nativeSessionId: command.nativeSessionId,
+    // What Canopy runs has its agent's own id from its turns.
+    nativeSessionId: known.attemptId === null ? command.nativeSessionId : known.nativeSessionId,
     model: command.model ?? known.model,
     // The turns of a session that Canopy runs say themselves whether it is at work.
     state: known.attemptId === null || isGone ? "active" : known.state,

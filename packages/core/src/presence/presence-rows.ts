@@ -94,6 +94,12 @@ export function isLive(sql: Sql, sessionId: string): boolean {
   return row !== undefined && !["ended", "lost"].includes(readText(row, "state"));
 }
 
+/** True when a session that took part has ended. */
+export function isEnded(sql: Sql, sessionId: string): boolean {
+  const [row] = sql.exec("SELECT state FROM presences WHERE session_id = ?", sessionId);
+  return row !== undefined && readText(row, "state") === "ended";
+}
+
 /** The name of a session, its id when it has none. */
 export function handleOf(sql: Sql, sessionId: string | null): string {
   if (sessionId === null) return "a person";

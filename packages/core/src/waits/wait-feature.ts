@@ -1,11 +1,11 @@
-import type { ProjectCommand, ProjectEvent, Wait } from "@canopy/protocol";
+import type { LeafCondition, ProjectCommand, ProjectEvent, Wait } from "@canopy/protocol";
 import { reject } from "@canopy/protocol";
 import { findCircle, readWaitGraph } from "../claims/wait-graph.ts";
-import { selectLastSeq } from "../kernel/journal.ts";
+import { selectLastSeq, selectTypesOfCommand } from "../kernel/journal.ts";
 import type { DecideAnswer, DecideContext, RoomFeature } from "../kernel/room-definition.ts";
 import { accept, acceptOnce } from "../kernel/room-definition.ts";
 import { requireActing } from "../presence/decide-presence.ts";
-import { handleOf, selectPresent } from "../presence/presence-rows.ts";
+import { handleOf, isEnded } from "../presence/presence-rows.ts";
 import { toJson } from "../rooms/to-json.ts";
 import { evaluateCondition } from "./evaluate-condition.ts";
 import {
@@ -94,13 +94,44 @@ function decideAcknowledge(context: Context, command: Command<"wait.acknowledge"
   return acceptOnce(null);
 }
 
-/** Looked at after every command that changed something, in its transaction: no wake-up falls between. */
+const MAX_EVENTS_LOOKED_AT = 100;
+
+/** After which events a condition can have become true; of tasks and changes after all of theirs. */
+const AFFECTED_BY: Readonly<Record<LeafCondition["type"], RegExp>> = {
+  "claim-free": /^(?:claim|session|ticket)\./,
+  "claim-granted": /^ticket\./,
+  "session-idle": /^session\./,
+  "session-ended": /^session\./,
+  message: /^message\./,
+  reply: /^message\./,
+  "file-changed": /^files\./,
+  "task-state": /^task\./,
+  "change-landed": /^change\./,
+  "branch-merged": /^branch\./,
+};
+
+function canBeOver({ condition }: Wait, types: ReadonlySet<string> | null): boolean {
+  if (types === null) return true;
+  const leaves = condition.type === "any" || condition.type === "all" ? condition.of : [condition];
+  return leaves.some((leaf) => [...types].some((type) => AFFECTED_BY[leaf.type].test(type)));
+}
+
+/**
+ * Looked at after every command that changed something, in its transaction: no wake-up falls between. Only waits that
+ * the command's events can have ended are evaluated.
+ */
 function settleWaits(context: Context): void {
+  const types = selectTypesOfCommand(context.sql, MAX_EVENTS_LOOKED_AT);
+  const isWorthLooking =
+    types === null ||
+    [...types].some((type) => Object.values(AFFECTED_BY).some((pattern) => pattern.test(type)));
+  if (!isWorthLooking) return;
   for (const wait of selectPendingWaits(context.sql)) {
-    if (selectPresent(context.sql, wait.sessionId)?.state === "ended") {
+    if (isEnded(context.sql, wait.sessionId)) {
       settle(context, wait, "cancelled", "the session has ended");
       continue;
     }
+    if (!canBeOver(wait, types)) continue;
     const now = evaluateCondition(context.sql, wait.condition, wait, context.nowMs);
     if (now === null) continue;
     if ("done" in now) settle(context, wait, "satisfied", now.done);

@@ -1,5 +1,15 @@
 import { spawn } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -142,6 +152,10 @@ test.each(RUNTIMES)(
 
 test.each(RUNTIMES)("%s: with no daemon it lets go and says so, once for a session", async (runtime) => {
   const args = ["claude", "PreToolUse"];
+  const old = join(folder, "state", "hook-notices", "claude-of-last-week");
+  mkdirSync(join(old, ".."));
+  writeFileSync(old, "");
+  utimesSync(old, 1_000_000, 1_000_000);
   const first = await runClient({ runtime, args, input: PAYLOAD });
   expect(first.code).toBe(0);
   expect(JSON.parse(first.stdout)).toEqual({

@@ -16,6 +16,7 @@ const geminiPayloadSchema = z.looseObject({
   tool_response: recordField.default({}),
   stop_hook_active: flagField,
   notification_type: textField,
+  trigger: textField,
   reason: textField,
 });
 
@@ -43,7 +44,11 @@ const READERS: Readonly<Record<string, (payload: GeminiPayload, readIntents: Rea
   BeforeTool: (payload, readIntents) => readBeforeTool(toUse(payload), readIntents),
   AfterTool: (payload, readIntents) =>
     readAfterTool(toUse(payload), readIntents, hasFailed(payload.tool_response)),
-  PreCompress: () => ({ type: "compact", phase: "before" }),
+  // With `auto` it is told before every request to the model, and almost never is anything compressed then.
+  PreCompress: (payload) =>
+    payload.trigger === "manual"
+      ? { type: "compact", phase: "before" }
+      : { type: "other", name: "PreCompress" },
   Notification: (payload) => ({ type: "notification", kind: payload.notification_type ?? "unknown" }),
 };
 

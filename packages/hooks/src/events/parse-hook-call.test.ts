@@ -177,7 +177,8 @@ const CASES: readonly (readonly [HookAgent, Readonly<Record<string, unknown>>, s
     "before-tool mcp_fs_write_file",
   ],
   ["gemini", { ...GEMINI, hook_event_name: "AfterAgent", stop_hook_active: true }, "turn-end"],
-  ["gemini", { ...GEMINI, hook_event_name: "PreCompress", trigger: "auto" }, "compact"],
+  ["gemini", { ...GEMINI, hook_event_name: "PreCompress", trigger: "auto" }, "other"],
+  ["gemini", { ...GEMINI, hook_event_name: "PreCompress", trigger: "manual" }, "compact"],
   [
     "gemini",
     { ...GEMINI, hook_event_name: "Notification", notification_type: "ToolPermission" },

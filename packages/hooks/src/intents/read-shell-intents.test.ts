@@ -78,7 +78,7 @@ const CASES: readonly (readonly [command: string, ...expected: string[]])[] = [
   ["sed -i -f prog.sed a.ts", "write /r/a.ts"],
   ["sed -n '1,20p' a.ts", "read /r/a.ts"],
   ["gsed -i 's/a/b/' a.ts", "write /r/a.ts"],
-  ["sed -i 's/a/b/' src/*.ts", "write? /r/src/*.ts"],
+  ["sed -i 's/a/b/' src/*.ts", "write /r/src/*.ts"],
   ["perl -pi -e 's/a/b/' a.ts b.ts", "write /r/a.ts", "write /r/b.ts"],
   ["perl -i.bak -pe 's/a/b/' a.ts", "write /r/a.ts"],
   ["perl -0pi -e 's/a\\n/b/' a.ts", "write /r/a.ts"],
@@ -93,8 +93,8 @@ const CASES: readonly (readonly [command: string, ...expected: string[]])[] = [
   ["rm -f -- -weird", "delete /r/-weird"],
   ["rm -rf build", "delete /r/build/**"],
   ["rm -rf ./build/ ../other", "delete /r/build/**", "delete /other/**"],
-  ["rm *.log", "delete? /r/*.log"],
-  ["rm -rf src/**/gen", "delete? /r/src/**/gen"],
+  ["rm *.log", "delete /r/*.log"],
+  ["rm -rf src/**/gen", "delete /r/src/**/gen"],
   ["rm {a,b}.ts", "delete /r/a.ts", "delete /r/b.ts"],
   ["rm f{1..3}", "delete /r/f1", "delete /r/f2", "delete /r/f3"],
   ["rm ~/notes.txt", "delete /home/me/notes.txt"],
@@ -109,7 +109,7 @@ const CASES: readonly (readonly [command: string, ...expected: string[]])[] = [
   ["mv a.ts new/", "move /r/a.ts", "write /r/new/a.ts"],
   ["mv a.ts b.ts src", "move /r/a.ts", "write /r/src/a.ts", "move /r/b.ts", "write /r/src/b.ts"],
   ["mv -t src a.ts b.ts", "move /r/a.ts", "write /r/src/a.ts", "move /r/b.ts", "write /r/src/b.ts"],
-  ["mv *.ts src/", "move? /r/*.ts", "write? /r/src/*.ts"],
+  ["mv *.ts src/", "move /r/*.ts", "write /r/src/*.ts"],
   ["mv src/x.ts .", "move /r/src/x.ts", "write /r/x.ts"],
   ["cp a.ts b.ts", "write /r/b.ts"],
   ["cp a.ts src/", "write /r/src/a.ts"],
@@ -171,7 +171,7 @@ const CASES: readonly (readonly [command: string, ...expected: string[]])[] = [
   ["FILES='a.ts b.ts'; rm $FILES", "delete /r/a.ts", "delete /r/b.ts"],
   ["F=a.ts; if x; then F=b.ts; fi; rm $F", "delete /r/a.ts", "delete /r/b.ts"],
   ["for f in a b; do sed -i s/x/y/ $f.ts; done", "write /r/a.ts", "write /r/b.ts"],
-  ['for f in src/*.ts; do rm "$f"; done', "delete? /r/src/*.ts"],
+  ['for f in src/*.ts; do rm "$f"; done', "delete /r/src/*.ts"],
   ["case $1 in a) rm a.ts;; *) rm b.ts;; esac", "delete /r/a.ts", "delete /r/b.ts"],
   ["test -f a.ts || touch a.ts", "write /r/a.ts"],
   ["f() { rm a.ts; }; f", "delete /r/a.ts"],
@@ -201,8 +201,8 @@ const CASES: readonly (readonly [command: string, ...expected: string[]])[] = [
   ["ls | xargs rm -f", "delete? /r/**"],
   ["ls | xargs -n1 -I{} mv {} src/", "move? /r/**", "write? /r/src/*"],
   ["git ls-files -z | xargs -0 sed -i 's/a/b/'", "write? /r/**"],
-  ["find . -name '*.log' -delete", "delete? /r/**/*.log"],
-  ["find src -type f -exec sed -i 's/a/b/' {} +", "write? /r/src/**"],
+  ["find . -name '*.log' -delete", "delete /r/**/*.log"],
+  ["find src -type f -exec sed -i 's/a/b/' {} +", "write /r/src/**"],
   ["find . -name '*.ts' -exec bash -c 'rm a.ts' \\;", "delete /r/a.ts"],
   ["find . -name x"],
   // git.
@@ -292,7 +292,7 @@ test("a literal name with a wildcard is that file, not a pattern", () => {
     { kind: "delete", path: "/r/a*.ts", glob: null, certainty: "sure", detail: "rm" },
   ]);
   expect(readShellIntents("rm *.ts", { cwd: "/r[1]", host: HOST })).toEqual([
-    { kind: "delete", path: "/r[1]", glob: "/r\\[1\\]/*.ts", certainty: "likely", detail: "rm" },
+    { kind: "delete", path: "/r[1]", glob: "/r\\[1\\]/*.ts", certainty: "sure", detail: "rm" },
   ]);
 });
 

@@ -1,6 +1,7 @@
 /**
- * How far an intent is known. `sure`: exactly this path (a folder stands for what is below it). `likely`: a guess from a glob, a variable
- * or a folder that is not known. It is about the path: whether a command after `&&` will run at all is never known. `whole-tree`: anything at and below the path.
+ * How far an intent is known. `sure`: exactly this path (a folder stands for what is below it), or exactly this glob. `likely`: a guess, for a
+ * variable, a list from elsewhere or the folder is not known; enough to warn, not to refuse. `whole-tree`: anything at and below the path. It
+ * is about the path: whether a command after `&&` will run at all is never known.
  */
 export type Certainty = "sure" | "likely" | "whole-tree";
 

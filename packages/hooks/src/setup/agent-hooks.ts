@@ -31,7 +31,7 @@ const CLAUDE: readonly HookedEvent[] = [
   { name: "Notification" },
   { name: "PreCompact" },
   { name: "Stop" },
-  // Its whole budget is 1.5 s, and the connection may be gone when the process ends.
+  // All hooks together have 1.5 s then.
   { name: "SessionEnd", timeout: 1 },
 ];
 
@@ -54,7 +54,7 @@ const GEMINI: readonly HookedEvent[] = [
   { name: "BeforeAgent" },
   { name: "BeforeTool", matcher: "^(write_file|replace|run_shell_command)$" },
   { name: "AfterTool", matcher: "^(read_file|write_file|replace|run_shell_command)$" },
-  { name: "PreCompress" },
+  { name: "PreCompress", matcher: "manual" },
   { name: "Notification" },
   { name: "AfterAgent" },
   { name: "SessionEnd" },

@@ -19,8 +19,11 @@ export function isOwnGitHook(text: string): boolean {
 const ASK: Readonly<Record<GitHookName, string>> = {
   "pre-commit": 'ask "$@" || exit $?',
   "pre-push": 'ask "$@" || exit $?',
-  // Only there it can be refused; the other calls are news.
-  "reference-transaction": 'if [ "$1" = prepared ]; then ask "$@" || exit $?; fi',
+  // Prepared, it can be refused; committed, it is news. A rebase moves HEAD alone for each commit, which cannot be refused in time.
+  "reference-transaction": `case $1 in
+  prepared) case $input in *refs/heads/* | *refs/stash*) ask "$@" || exit $? ;; esac ;;
+  committed) case $input in *' HEAD'* | *refs/heads/* | *refs/stash*) ask "$@" ;; esac ;;
+esac`,
 };
 
 /**

@@ -121,8 +121,12 @@ test("a commit asks, says where it is, and is stopped by a no; each ref it moves
   expect(seen.map(({ hook: name, args, cwd }) => [name, args, cwd])).toEqual([
     ["pre-commit", [], repository],
     ["reference-transaction", ["prepared"], repository],
+    ["reference-transaction", ["committed"], repository],
   ]);
   expect(seen[1]?.updates.map(({ ref }) => ref)).toContain("refs/heads/main");
+  seen.length = 0;
+  expect((await git(repository, "tag", "v1")).code).toBe(0);
+  expect(seen).toEqual([]);
   isRefused = true;
   const refused = await commit(repository, "b");
   expect([refused.code, refused.output]).toEqual([1, "a.ts is held by ada\n"]);

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -15,6 +16,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { z } from "zod";
 import { HOOK_AGENTS } from "../events/hook-call.ts";
 import type { HookAgent } from "../events/hook-call.ts";
 import { applyEdits } from "./apply-edits.ts";
@@ -217,6 +219,33 @@ test.each(HOOK_AGENTS)(
     expect(snapshot(root)).toEqual({});
   },
 );
+
+test("a project's command is silent where there is no Canopy, and finds it by the usual folders where there is", () => {
+  const root = join(home, "work");
+  mkdirSync(root);
+  const request = requestFor("claude", { scope: "project", projectRoot: root });
+  setUp(request);
+  const { hooks } = z
+    .object({
+      hooks: z.record(z.string(), z.array(z.object({ hooks: z.array(z.object({ command: z.string() })) }))),
+    })
+    .parse(readJson("work/.claude/settings.json"));
+  const command = hooks["Stop"]?.[0]?.hooks[0]?.command ?? "";
+  const run = (env: Readonly<Record<string, string>>): (string | number | null)[] => {
+    const path = process.env["PATH"] ?? "";
+    const result = spawnSync("sh", ["-c", command], {
+      env: { PATH: path, ...env },
+      input: "{}",
+      encoding: "utf8",
+    });
+    return [result.status, result.stdout.slice(0, 40), result.stderr];
+  };
+  const lost = '{"systemMessage":"Canopy cannot be reach';
+  expect(run({ HOME: home })).toEqual([0, lost, ""]);
+  expect(run({ HOME: "/nowhere", XDG_STATE_HOME: join(home, ".local/state") })).toEqual([0, lost, ""]);
+  expect(run({ HOME: home, CANOPY_HOME: "/nowhere" })).toEqual([0, "", ""]);
+  expect(run({ HOME: "/nowhere" })).toEqual([0, "", ""]);
+});
 
 test("a project that there is none of is refused", () => {
   expect(() => planSetup(requestFor("codex", { scope: "project" }))).toThrow("no repository");

@@ -20,6 +20,10 @@ function readToken(request: Request): string | null {
   return new URL(request.url).searchParams.get("token");
 }
 
+function isHook(request: Request): boolean {
+  return request.method === "POST" && new URL(request.url).pathname.startsWith("/hooks/");
+}
+
 /**
  * Refuses a Host that is not ours (DNS rebinding) and an Origin of another page. A trusted transport needs none of it.
  * Throws `request.unauthorized`.
@@ -42,6 +46,7 @@ export function checkAccess(request: Request, transport: TransportContext, ports
   checkOrigin(request, transport, ports);
   if (transport.isTrusted) return;
   const token = readToken(request);
+  if (token !== null && isHook(request) && isSameSecret(token, ports.hookToken ?? ports.token)) return;
   if (token === null || !isSameSecret(token, ports.token)) {
     throw new CanopyError("request.unauthorized", "a valid token is needed", {
       hint: "send the text of the daemon's token file as: Authorization: Bearer TOKEN",

@@ -43,6 +43,7 @@ function openFixture(): Fixture {
     newToken: next,
     newKey: next,
     now: () => host.nowMs,
+    coordinate: () => Promise.resolve({ text: "" }),
   });
   const fixture: Fixture = {
     host,
@@ -138,6 +139,16 @@ test("initialize tells what it is for, and every tool has a schema and says that
     "finish",
     "ask_person",
     "queue_status",
+    "list_sessions",
+    "claim_files",
+    "release_files",
+    "list_claims",
+    "send_message",
+    "read_inbox",
+    "acknowledge",
+    "answer_yield",
+    "wait_for",
+    "update_status",
   ]);
   expect(tools.filter((tool) => !tool.description.startsWith("Canopy: "))).toEqual([]);
   expect(tools.filter((tool) => tool.inputSchema.type !== "object")).toEqual([]);

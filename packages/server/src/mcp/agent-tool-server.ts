@@ -1,10 +1,11 @@
+import type { CoordinationRequestInput, Json } from "@canopy/protocol";
 import { CANOPY_VERSION, isCanopyError } from "@canopy/protocol";
 import { McpServer, createMcpHandler } from "@modelcontextprotocol/server";
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import type { RoomHost } from "@canopy/core";
 import type { ServerLog } from "../server-ports.ts";
 import { toWireError } from "../http/error-response.ts";
-import type { AgentTool, ToolGrant } from "./agent-tool.ts";
+import type { AgentTool, ToolCallContext, ToolGrant } from "./agent-tool.ts";
 import { AGENT_TOOLS } from "./agent-tools.ts";
 
 /** Largest message from an agent, in bytes. */
@@ -17,6 +18,8 @@ export interface AgentToolPorts {
   newToken(): string;
   newKey(): string;
   now(): number;
+  /** One act of coordination in a session's name. Throws what the room refuses. */
+  coordinate(grant: ToolGrant, action: CoordinationRequestInput["action"]): Promise<Json>;
 }
 
 /** Leave for one session to call tools. Taken back at its end; nothing answers to the token afterwards. */
@@ -34,11 +37,20 @@ export interface AgentToolServer {
 const INSTRUCTIONS =
   "Tools of Canopy, in which several agents and people work on this project at the same time. They tell what others do and know, and take your finished work.";
 
-function textResult(text: string, isError = false): CallToolResult {
+/** What a tool says, as MCP has it. */
+export function textResult(text: string, isError = false): CallToolResult {
   return { content: [{ type: "text", text }], ...(isError ? { isError } : {}) };
 }
 
-function describeError(error: unknown): string {
+/** An answer as an object. */
+export function toRecord(value: Json): Readonly<Record<string, Json>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, Json>>)
+    : {};
+}
+
+/** What went wrong with a tool, for the agent. */
+export function describeToolError(error: unknown): string {
   const { body } = toWireError(error);
   const { message, hint } = body.error;
   return hint === undefined ? message : `${message} (${hint})`;
@@ -96,11 +108,19 @@ class ToolServer implements AgentToolServer {
   async #call(tool: AgentTool, grant: ToolGrant, input: unknown): Promise<CallToolResult> {
     const { host, log } = this.#ports;
     try {
-      const call = { grant, host, key: `tool:${this.#ports.newKey()}`, nowMs: this.#ports.now() };
-      return textResult(await tool.handle(call, input));
+      const call: ToolCallContext = {
+        grant,
+        host,
+        key: `tool:${this.#ports.newKey()}`,
+        nowMs: this.#ports.now(),
+        act: async (action) => toRecord(await this.#ports.coordinate(grant, action)),
+      };
+      const text = await tool.handle(call, input);
+      const news = toRecord(await this.#ports.coordinate(grant, { type: "digest" }))["text"];
+      return textResult(typeof news === "string" && news !== "" ? `${text}\n\n${news}` : text);
     } catch (error) {
       if (!isCanopyError(error)) log.error({ error, tool: tool.name }, "an agent's tool failed");
-      return textResult(describeError(error), true);
+      return textResult(describeToolError(error), true);
     }
   }
 }

@@ -1,5 +1,6 @@
 import type {
   Actor,
+  CoordinationRequestInput,
   Json,
   PermissionConfig,
   ProjectId,
@@ -28,26 +29,33 @@ export interface ToolCallContext {
   readonly host: RoomHost;
   readonly key: string;
   readonly nowMs: number;
+  /** One act of coordination in the session's name. Throws what the room refuses. */
+  act(action: CoordinationRequestInput["action"]): Promise<Readonly<Record<string, Json>>>;
 }
 
 /** One tool for agents. What `handle` returns is read by the agent; what it throws is told to it as an error. */
-export interface AgentTool {
+export interface AgentTool<C = ToolCallContext> {
   readonly name: string;
   readonly title: string;
   readonly description: string;
   readonly input: z.ZodObject;
   readonly isReadOnly: boolean;
-  handle(call: ToolCallContext, input: unknown): Promise<string>;
+  readonly handle: (call: C, input: unknown) => Promise<string>;
 }
 
 /** What a typed tool is made of. */
-export interface AgentToolDefinition<S extends z.ZodObject> extends Omit<AgentTool, "input" | "handle"> {
+export interface AgentToolDefinition<S extends z.ZodObject, C = ToolCallContext> extends Omit<
+  AgentTool,
+  "input" | "handle"
+> {
   readonly input: S;
-  readonly handle: (call: ToolCallContext, input: z.infer<S>) => string | Promise<string>;
+  readonly handle: (call: C, input: z.infer<S>) => string | Promise<string>;
 }
 
 /** Makes a tool whose input is parsed by its schema. */
-export function agentTool<S extends z.ZodObject>(definition: AgentToolDefinition<S>): AgentTool {
+export function agentTool<S extends z.ZodObject, C = ToolCallContext>(
+  definition: AgentToolDefinition<S, C>,
+): AgentTool<C> {
   const { input, handle } = definition;
   return {
     ...definition,

@@ -1,4 +1,5 @@
 import type { AgentTool } from "./agent-tool.ts";
+import { COORDINATION_TOOLS } from "./coordination-tools.ts";
 import { CONTEXT_TOOLS } from "./context-tools.ts";
 import { QUEUE_TOOLS } from "./queue-tools.ts";
 import { PERSON_TOOLS } from "./person-tools.ts";
@@ -14,4 +15,5 @@ export const AGENT_TOOLS: readonly AgentTool[] = [
   ...WORK_TOOLS,
   ...PERSON_TOOLS,
   ...QUEUE_TOOLS,
+  ...COORDINATION_TOOLS,
 ];

@@ -15,7 +15,8 @@ import type { ResourceGroup } from "./resource-group.ts";
 import type { SandboxLimits, SandboxSettings } from "./sandbox-settings.ts";
 import { createSeccompFilter } from "./seccomp-filter.ts";
 
-const PROGRAM = join(import.meta.dirname, "sandbox.pl");
+const INIT = join(import.meta.dirname, "sandbox-init.pl");
+const ENTER = join(import.meta.dirname, "sandbox-enter.pl");
 const RLIMIT_FSIZE = 1;
 const RLIMIT_DATA = 2;
 const RLIMIT_CORE = 4;
@@ -70,6 +71,7 @@ export function createUnavailable(reason: string): CanopyError {
   });
 }
 
+/** Resolves as soon as the sandbox is there; the end of the program that made it is not waited for. */
 async function runInit(command: readonly string[]): Promise<number> {
   const [program = "", ...args] = command;
   const child = spawn(program, args, {
@@ -79,15 +81,31 @@ async function runInit(command: readonly string[]): Promise<number> {
   });
   let output = "";
   let errors = "";
-  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString("utf8")));
-  const failed = new Promise<never>((_resolve, reject) => child.once("error", reject));
-  await Promise.race([once(child, "close"), failed]).catch((error: unknown) => {
-    throw createUnavailable(error instanceof Error ? error.message : String(error));
+  return await new Promise<number>((resolve, reject) => {
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString("utf8");
+      const first = /^sandbox (\d+)\n/m.exec(output)?.[1];
+      if (first !== undefined) resolve(Number(first));
+    });
+    child.once("error", (error) => reject(createUnavailable(error.message)));
+    child.once("close", () =>
+      reject(createUnavailable(errors.trim().split("\n")[0] || "it ended without a word")),
+    );
   });
-  const first = /^sandbox (\d+)$/m.exec(output)?.[1];
-  if (first === undefined) throw createUnavailable(errors.trim().split("\n")[0] || "it ended without a word");
-  return Number(first);
+}
+
+/** Runs the program that makes the sandbox; answers its first process, as the holder numbers it. */
+async function makeNamespaces(options: SandboxOptions, root: string, socketPath: string): Promise<number> {
+  const { holder, settings, withUserNamespace } = options;
+  const steps = await planMounts(options);
+  // In a user namespace the program must be executed inside: only then may its maker look at processes that are not dumpable.
+  const enterHolder = withUserNamespace ? holder.enter : [];
+  const where = withUserNamespace ? "-" : String(holder.initPid);
+  const port = settings.network === "allow" ? "host" : String(PROXY_PORT);
+  const ids = [process.getuid?.() ?? 0, process.getgid?.() ?? 0].map(String);
+  const args = [where, root, ...ids, port, socketPath, ...steps.flat()];
+  return await runInit([...enterHolder, toolPath("perl"), INIT, ...args]);
 }
 
 async function startProxy({ layout, settings, onRefusal }: SandboxOptions): Promise<EgressProxy | null> {
@@ -122,24 +140,17 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   if (filter === null) throw createUnavailable(`no system call filter for ${process.arch}`);
   const root = join(layout.directory, "root");
   await mkdir(root, { recursive: true });
-  const steps = await planMounts(options);
   const proxy = await startProxy(options);
-  const user = String(process.getuid?.() ?? 0);
-  const groupId = String(process.getgid?.() ?? 0);
-  const port = settings.network === "allow" ? "host" : String(PROXY_PORT);
-  const perl = toolPath("perl");
   try {
-    const init = [perl, PROGRAM, "init", root, user, groupId, port, proxy?.socketPath ?? "", ...steps.flat()];
-    const first = await runInit([...holder.enter, ...init]);
+    const first = await makeNamespaces(options, root, proxy?.socketPath ?? "");
     const sandboxRoot = `${holder.root}/proc/${first}/root`;
     await stat(sandboxRoot).catch(() => {
       throw createUnavailable("it ended as soon as it had started");
     });
     const limits = planRlimits(settings.limits, group.held);
     const enter = (cwd: string, command: readonly string[]): [string, ...string[]] => [
-      perl,
-      PROGRAM,
-      "enter",
+      toolPath("perl"),
+      ENTER,
       String(holder.initPid),
       String(first),
       withUserNamespace ? "1" : "0",

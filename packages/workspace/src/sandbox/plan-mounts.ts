@@ -8,7 +8,7 @@ import { isWithin } from "./blocked-paths.ts";
 import { planCaches } from "./plan-caches.ts";
 import type { SandboxSettings } from "./sandbox-settings.ts";
 
-/** One step of sandbox.pl: what, from where (or how), and the path inside. */
+/** One step of sandbox-init.pl: what, from where (or how), and the path inside. */
 export type MountStep = readonly [kind: string, from: string, path: string];
 
 /** What the files of a sandbox are made from. */
@@ -72,20 +72,24 @@ async function kindOf(path: string): Promise<"link" | "there" | null> {
   return info.isSymbolicLink() ? "link" : "there";
 }
 
+async function planFolder(folder: string): Promise<MountStep[]> {
+  const kind = await kindOf(folder);
+  if (kind === null) return [];
+  return kind === "there" ? [["ro", folder, folder]] : [["link", await readlink(folder), folder]];
+}
+
 async function planSystem(isIsolated: boolean): Promise<MountStep[]> {
-  const steps: MountStep[] = [];
-  for (const folder of SYSTEM_FOLDERS) {
-    const kind = await kindOf(folder);
-    if (kind === "there") steps.push(["ro", folder, folder]);
-    if (kind === "link") steps.push(["link", await readlink(folder), folder]);
-  }
-  const etc = isIsolated ? ETC_ENTRIES : [...ETC_ENTRIES, "resolv.conf", "hosts"];
-  for (const path of etc.map((name) => `/etc/${name}`)) {
+  const names = isIsolated ? ETC_ENTRIES : [...ETC_ENTRIES, "resolv.conf", "hosts"];
+  const etc = async (path: string): Promise<MountStep[]> => {
     const real = await realpath(path).catch(() => null);
-    if (real !== null) steps.push(["ro", real, path]);
-  }
-  if (isIsolated) steps.push(["file", "127.0.0.1 localhost sandbox\n::1 localhost\n", "/etc/hosts"]);
-  return steps;
+    return real === null ? [] : [["ro", real, path]];
+  };
+  const steps = await Promise.all([
+    ...SYSTEM_FOLDERS.map(planFolder),
+    ...names.map((name) => etc(`/etc/${name}`)),
+  ]);
+  const hosts: MountStep = ["file", "127.0.0.1 localhost sandbox\n::1 localhost\n", "/etc/hosts"];
+  return [...steps.flat(), ...(isIsolated ? [hosts] : [])];
 }
 
 function planDevices(): MountStep[] {
@@ -142,8 +146,10 @@ async function listShown(options: MountPlanOptions, home: string): Promise<Shown
     ...rust,
     ...settings.readOnly.map((path) => expandHome(path, home)),
   ];
-  const readOnly = await resolveAll(wanted);
-  const caches = await resolveAll(settings.caches.map((path) => expandHome(path, home)));
+  const [readOnly, caches] = await Promise.all([
+    resolveAll(wanted),
+    resolveAll(settings.caches.map((path) => expandHome(path, home))),
+  ]);
   return [
     ...readOnly.map(({ path, real }): Shown => ({ kind: "ro", path, real })),
     ...caches.map(({ path, real }): Shown => ({ kind: "rw", path, real })),
@@ -186,7 +192,10 @@ function planHidden(
  */
 export async function planMounts(options: MountPlanOptions): Promise<MountStep[]> {
   const { layout, settings, upperDirectory } = options;
-  const blockList = await createBlockList(settings);
+  const [blockList, system] = await Promise.all([
+    createBlockList(settings),
+    planSystem(settings.network !== "allow"),
+  ]);
   const { home, paths: blocked } = blockList;
   const asked = [...settings.readOnly, ...settings.caches].map((path) => expandHome(path, home));
   const shown = (await listShown(options, home)).filter((each) => {
@@ -218,7 +227,7 @@ export async function planMounts(options: MountPlanOptions): Promise<MountStep[]
   if (upperDirectory !== null) own.push(["ro", upperDirectory, upperDirectory]);
   if ((await kindOf(monitor)) !== null) own.push(["ro", monitor, monitor]);
   return [
-    ...(await planSystem(settings.network !== "allow")),
+    ...system,
     ...planDevices(),
     ["rw", layout.tmpDirectory, "/tmp"],
     ["rw", layout.tmpDirectory, "/var/tmp"],

@@ -91,7 +91,8 @@ export async function openResourceGroup(name: string, limits: SandboxLimits): Pr
   const directoryOf = (limit: keyof SandboxLimits): string =>
     made.find((part) => part.limit === limit)?.directory ?? "";
   return {
-    entries: directories.map((directory) => join(directory, "cgroup.procs")),
+    // A single thread that moves itself need not wait for all others to be out of the way: 0.1 ms instead of 10. Version 2 has no such file.
+    entries: directories.map((directory) => join(directory, isUnified ? "cgroup.procs" : "tasks")),
     held: new Set(made.map(({ limit }) => limit)),
     async describeHit(): Promise<string | null> {
       const memory = join(directoryOf("memoryBytes"), isUnified ? "memory.events" : "memory.oom_control");

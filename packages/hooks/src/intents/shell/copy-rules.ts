@@ -1,4 +1,5 @@
 import type { ShellCall, ShellReader } from "./shell-reader.ts";
+import { exactValue } from "./shell-scope.ts";
 import type { ShellValue } from "./shell-scope.ts";
 import { hasFlag, lastValue, splitOptions } from "./split-options.ts";
 import type { OptionTable } from "./split-options.ts";
@@ -39,7 +40,7 @@ function install(reader: ShellReader, call: ShellCall): void {
 /** `ln TARGET LINK`, `ln TARGET` (a link of the same name here), `ln TARGET... FOLDER`. */
 function link(reader: ShellReader, call: ShellCall): void {
   const split = splitOptions(call.args, TARGET);
-  const here: ShellValue = { text: ".", pattern: ".", isExact: true };
+  const here = exactValue(".");
   const { positional } = split;
   if (positional.length === 1 && lastValue(split, ["t", "target-directory"]) === null)
     reader.tellArrival(positional[0] ?? here, here, { scope: call.scope, detail: "ln", isFolder: true });

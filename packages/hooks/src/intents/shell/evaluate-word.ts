@@ -1,10 +1,9 @@
 import type { DoubleQuotedChild, Word, WordPart } from "unbash";
 import { expandBraces } from "./expand-braces.ts";
-import { exactValue } from "./shell-scope.ts";
+import { UNKNOWN_VALUE as UNKNOWN, exactValue } from "./shell-scope.ts";
 import type { ShellScope, ShellValue } from "./shell-scope.ts";
 
 const MAX_VALUES = 64;
-const UNKNOWN: ShellValue = { text: "", pattern: "*", isExact: false };
 const EMPTY: ShellValue = exactValue("");
 
 function joinValues(left: ShellValue, right: ShellValue): ShellValue {
@@ -12,6 +11,7 @@ function joinValues(left: ShellValue, right: ShellValue): ShellValue {
     text: left.text + right.text,
     pattern: left.pattern + right.pattern,
     isExact: left.isExact && right.isExact,
+    isGuess: left.isGuess || right.isGuess,
   };
 }
 
@@ -39,7 +39,7 @@ function evaluatePart(part: WordPart | DoubleQuotedChild, scope: ShellScope): re
       return [exactValue(part.value)];
     case "Glob":
     case "ExtendedGlob":
-      return [{ text: part.text, pattern: part.text, isExact: false }];
+      return [{ text: part.text, pattern: part.text, isExact: false, isGuess: false }];
     case "DoubleQuoted":
     case "LocaleString":
       return evaluateParts(part.parts, scope);
@@ -79,6 +79,7 @@ function expandTilde(value: ShellValue, word: Word, scope: ShellScope): ShellVal
     text: value.text.slice(1),
     pattern: value.pattern.slice(1),
     isExact: value.isExact,
+    isGuess: value.isGuess,
   });
 }
 

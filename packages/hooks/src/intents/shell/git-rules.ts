@@ -74,10 +74,9 @@ function tellGit(
 
 /** git globs in pathspecs by itself, also when the shell does not; `:/` and `:(magic)` are not followed. */
 function toPlainSpec(spec: ShellValue): ShellValue {
-  if (spec.isExact && /^:[/(!^]/.test(spec.text)) return { text: "", pattern: "**", isExact: false };
-  return spec.isExact && /[*?[]/.test(spec.text)
-    ? { text: spec.text, pattern: spec.text, isExact: false }
-    : spec;
+  if (spec.isExact && /^:[/(!^]/.test(spec.text))
+    return { text: "", pattern: "**", isExact: false, isGuess: true };
+  return spec.isExact && /[*?[]/.test(spec.text) ? { ...spec, pattern: spec.text, isExact: false } : spec;
 }
 
 const simple =

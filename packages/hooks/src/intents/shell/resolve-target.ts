@@ -26,5 +26,6 @@ export function resolveTarget(value: ShellValue, scope: ShellScope): ShellTarget
   const names = glob.split("/");
   const wild = names.findIndex((name) => WILDCARD.test(name));
   const known = (wild === -1 ? names : names.slice(0, wild)).join("/").replace(/\\(.)/g, "$1");
-  return { path: known === "" ? "/" : known, glob, certainty: "likely" };
+  const isSure = !value.isGuess && (scope.isCwdSure || pattern.startsWith("/"));
+  return { path: known === "" ? "/" : known, glob, certainty: isSure ? "sure" : "likely" };
 }

@@ -60,7 +60,9 @@ export class ShellReader {
     const target = resolveTarget(value, about.scope);
     if (NO_FILES.test(target.path) || (value.isExact && value.text === "")) return;
     const certainty: Certainty =
-      about.isTree === true && target.certainty === "sure" ? "whole-tree" : target.certainty;
+      about.isTree === true && target.certainty === "sure" && target.glob === null
+        ? "whole-tree"
+        : target.certainty;
     this.tell({ kind, path: target.path, glob: target.glob, certainty, detail: about.detail });
   }
 
@@ -79,7 +81,7 @@ export class ShellReader {
       return this.tellFile("write", destination, about);
     const name = source.isExact ? exactValue(basename(source.text)) : null;
     const wild = source.pattern.slice(source.pattern.lastIndexOf("/") + 1);
-    const last = name ?? { text: "", pattern: wild, isExact: false };
+    const last = name ?? { ...source, text: "", pattern: wild };
     this.tellFile("write", joinPath(destination, last), about);
   }
 
@@ -103,5 +105,6 @@ export function joinPath(folder: ShellValue, name: ShellValue): ShellValue {
     text: folder.text + slash + name.text,
     pattern: folder.pattern + slash + name.pattern,
     isExact: folder.isExact && name.isExact,
+    isGuess: folder.isGuess || name.isGuess,
   };
 }

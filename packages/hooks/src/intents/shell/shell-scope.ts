@@ -6,6 +6,8 @@ export interface ShellValue {
   readonly text: string;
   readonly pattern: string;
   readonly isExact: boolean;
+  /** The pattern stands in for something that is not known, such as a variable, rather than for a glob that the shell expands. */
+  readonly isGuess: boolean;
 }
 
 /** Where a command runs and what it knows. */
@@ -34,10 +36,13 @@ export function copyScope(scope: ShellScope): ShellScope {
 
 /** A value that is known to the letter. */
 export function exactValue(text: string): ShellValue {
-  return { text, pattern: escapeGlob(text), isExact: true };
+  return { text, pattern: escapeGlob(text), isExact: true, isGuess: false };
 }
 
 /** A text with everything that a glob would take as special made plain. */
 export function escapeGlob(text: string): string {
   return text.replace(/[\\*?[\]{}()!+@]/g, (char) => (/[!+@]/.test(char) ? char : `\\${char}`));
 }
+
+/** A value of which nothing is known. */
+export const UNKNOWN_VALUE: ShellValue = { text: "", pattern: "*", isExact: false, isGuess: true };

@@ -51,7 +51,7 @@ function takeShort(option: ShellValue, table: OptionTable, cursor: Cursor): void
 
 /** What follows an option's name, which has no characters that a pattern would escape. */
 function cutFront(value: ShellValue, count: number): ShellValue {
-  return { text: value.text.slice(count), pattern: value.pattern.slice(count), isExact: value.isExact };
+  return { ...value, text: value.text.slice(count), pattern: value.pattern.slice(count) };
 }
 
 /** Takes arguments apart as getopt does, options and plain arguments in any order. */

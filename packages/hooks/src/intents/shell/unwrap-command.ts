@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { resolveTarget } from "./resolve-target.ts";
 import type { ShellCall, ShellReader } from "./shell-reader.ts";
-import { copyScope } from "./shell-scope.ts";
+import { UNKNOWN_VALUE as UNKNOWN, copyScope, exactValue } from "./shell-scope.ts";
 import type { ShellValue } from "./shell-scope.ts";
 import { hasFlag, lastValue, splitOptions } from "./split-options.ts";
 import type { OptionTable, SplitArguments } from "./split-options.ts";
@@ -95,8 +95,6 @@ export function runShell(reader: ShellReader, call: ShellCall): boolean {
   return true;
 }
 
-const UNKNOWN: ShellValue = { text: "", pattern: "*", isExact: false };
-
 /** `xargs`: its command gets arguments that nobody knows yet. */
 export function runXargs(reader: ShellReader, call: ShellCall): void {
   const split = splitOptions(call.args, {
@@ -113,7 +111,12 @@ export function runXargs(reader: ShellReader, call: ShellCall): void {
 
 function replaceMark(value: ShellValue, mark: string, by: ShellValue): ShellValue {
   if (mark === "" || !value.text.includes(mark)) return value;
-  return { text: value.text, pattern: value.text.replaceAll(mark, by.pattern), isExact: false };
+  return {
+    text: value.text,
+    pattern: value.text.replaceAll(mark, by.pattern),
+    isExact: false,
+    isGuess: by.isGuess,
+  };
 }
 
 /** `find`: what it deletes, and what it runs with each of its finds. */
@@ -125,11 +128,28 @@ export function runFind(reader: ShellReader, call: ShellCall): void {
   const expression = split === -1 ? [] : call.args.slice(split);
   const name = expression[expression.findIndex((value) => /^-i?name$/.test(value.text)) + 1];
   const named = expression.some((value) => /^-i?name$/.test(value.text)) ? (name?.text ?? "*") : null;
-  const starts = roots.length === 0 ? [{ text: ".", pattern: ".", isExact: true }] : roots;
+  const starts = roots.length === 0 ? [exactValue(".")] : roots;
+  const isGuess = hasOtherTests(expression);
   for (const root of starts) {
     const pattern = `${root.pattern.replace(/\/$/, "")}/**${named === null ? "" : `/${named}`}`;
-    runFindActions(reader, { ...call, args: expression }, { text: "", pattern, isExact: false });
+    runFindActions(
+      reader,
+      { ...call, args: expression },
+      {
+        text: "",
+        pattern,
+        isExact: false,
+        isGuess: isGuess || root.isGuess,
+      },
+    );
   }
+}
+
+/** Told by name and kind alone, the finds are what a glob says; any other test may leave some of them out. */
+function hasOtherTests(expression: readonly ShellValue[]): boolean {
+  const end = expression.findIndex((value) => /^-(?:exec|ok)(?:dir)?$/.test(value.text));
+  const tests = end === -1 ? expression : expression.slice(0, end);
+  return tests.some((value) => /^-(?!i?name$|type$|maxdepth$|print0?$|delete$)[a-z]/.test(value.text));
 }
 
 function runFindActions(reader: ShellReader, call: ShellCall, found: ShellValue): void {

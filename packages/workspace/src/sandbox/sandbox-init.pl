@@ -1,36 +1,12 @@
-# The two small programs of the sandbox: `init` makes one, `enter` starts a process in it. docs/decisions/0007-sandbox.md says
-# why they are Perl: it is on every machine that has git, starts in 2 ms and can make any system call. No modules: each costs
-# milliseconds. Everything that can fail ends the program with one line on standard error: nothing runs half-isolated.
-use strict;
-use warnings;
+# Makes a sandbox: `sandbox-init.pl HOLDER ROOT UID GID PORT SOCKET STEPS...` prints "sandbox PID" once all is made.
+BEGIN { (my $folder = $0) =~ s{[^/]*$}{}; require "${folder}sandbox-calls.pl" }
+our %NR;
 
-my $machine = do { my $b = "\0" x 400; syscall((is_arm() ? 160 : 63), $b); unpack 'Z*', substr $b, 4 * 65, 65 };
-my %NR = $machine eq 'x86_64'
-  ? (mount => 165, umount2 => 166, pivot_root => 155, unshare => 272, setns => 308, prctl => 157, sethostname => 170,
-     capset => 126, seccomp => 317, prlimit => 302, close_range => 436, mount_setattr => 442, setgroups => 116)
-  : $machine eq 'aarch64'
-  ? (mount => 40, umount2 => 39, pivot_root => 41, unshare => 97, setns => 268, prctl => 167, sethostname => 161,
-     capset => 91, seccomp => 277, prlimit => 261, close_range => 436, mount_setattr => 442, setgroups => 159)
-  : fail("no system call numbers for this machine: $machine");
-
-use constant { NEWNS => 0x20000, NEWUTS => 0x4000000, NEWIPC => 0x8000000, NEWUSER => 0x10000000,
-  NEWPID => 0x20000000, NEWNET => 0x40000000, MS_BIND => 4096, MS_REC => 16384, MS_PRIVATE => 1 << 18,
-  MS_NOSUID => 2, MS_NODEV => 4, MS_NOEXEC => 8, ATTR_RDONLY => 1, ATTR_NOSUID => 2, ATTR_NODEV => 4,
-  AT_RECURSIVE => 0x8000, MNT_DETACH => 2 };
-
-sub is_arm { return -e '/lib/ld-linux-aarch64.so.1' || -e '/lib/ld-musl-aarch64.so.1' }
-sub fail { my ($what) = @_; syswrite STDERR, "sandbox: $what\n"; exit 125 }
-sub call { my ($name, @args) = @_; my $r = syscall($NR{$name}, @args); return $r; }
-sub must { my ($what, $name, @args) = @_; my $r = call($name, @args); fail("$what: $!") if $r == -1; return $r; }
-sub write_file {
-  my ($path, $text) = @_;
-  open my $file, '>', $path or fail("$path: $!");
-  (syswrite($file, $text) // -1) == length $text or fail("$path: $!");
-  close $file;
-}
+my %made;
 
 sub make_parents {
   my ($path) = @_;
+  return if $made{$path}++;
   my $at = '';
   for my $part (split m{/}, $path) {
     next if $part eq '';
@@ -71,6 +47,8 @@ my %STEPS = (
     my ($options, $path) = @_;
     make_place($path, 1);
     must("tmpfs $path", 'mount', 'tmpfs', ".$path", 'tmpfs', MS_NOSUID | MS_NODEV, $options);
+    # What was made below is covered now.
+    %made = ();
   },
   # A cache that cannot be shown is not there: nothing depends on it but time.
   overlay => sub {
@@ -196,9 +174,23 @@ sub serve_egress {
   }
 }
 
-# init ROOT UID GID PORT SOCKET STEPS...   prints "sandbox PID" once all is made.
+# Goes to where the workspace is mounted: into the holder's namespaces. What is forked then is in its process namespace.
+sub enter_holder {
+  my ($holder) = @_;
+  my @files = map { open my $file, '<', "/proc/$holder/ns/$_" or fail("the workspace has ended ($_: $!)"); $file } qw(mnt pid);
+  must('enter the workspace', 'setns', fileno $_, 0) for @files;
+  chdir '/' or fail("chdir /: $!");
+  # Whoever is forked here is in the process namespace, but what that one forks also has its parent there, and so is reaped there.
+  my $pid = fork // fail("fork: $!");
+  return if !$pid;
+  waitpid $pid, 0;
+  exit($? >> 8 || ($? ? 125 : 0));
+}
+
+# HOLDER is "-" for a process that is there already.
 sub main_init {
-  my ($root, $uid, $gid, $port, $socket, @steps) = @_;
+  my ($holder, $root, $uid, $gid, $port, $socket, @steps) = @_;
+  enter_holder($holder) if $holder ne '-';
   pipe my $read, my $write or fail("pipe: $!");
   my $keeper = fork // fail("fork: $!");
   if ($keeper) {
@@ -247,43 +239,4 @@ sub main_init {
   exit 0;
 }
 
-# enter HOLDER FIRST USERNS CGROUPS LIMITS FILTER CWD COMMAND...
-sub main_enter {
-  my ($holder, $first, $with_user, $cgroups, $limits, $filter, $cwd, @command) = @_;
-  my $proc = "/proc/$holder/root/proc/$first/ns";
-  my @names = ($with_user ? ("/proc/$holder/ns/user") : (), map { "$proc/$_" } qw(ipc uts net pid mnt user));
-  my @files = map { open my $file, '<', $_ or fail("the sandbox has ended ($_: $!)"); $file } @names;
-  write_file($_, '0') for split /:/, $cgroups;
-  syscall($NR{setgroups}, 0, 0) if $> == 0 && !$with_user;
-  must('enter', 'setns', fileno $_, 0) for @files;
-  must('parent', 'prctl', 1, 9, 0, 0, 0);
-  my $pid = fork // fail("fork: $!");
-  if ($pid) {
-    must('quiet', 'close_range', 0, 1, 0);
-    waitpid $pid, 0;
-    my ($signal, $code) = ($? & 127, $? >> 8);
-    if ($signal) { $SIG{$_} = 'DEFAULT' for qw(INT TERM PIPE); kill $signal, $$; sleep 5 }
-    exit $code;
-  }
-  chdir $cwd or fail("chdir $cwd: $!");
-  must('close', 'close_range', 3, 0xffffffff, 0);
-  umask 022;
-  for (split /,/, $limits) {
-    my ($number, $value) = split /=/;
-    must("limit $number", 'prlimit', 0, $number + 0, pack('QQ', $value, $value), 0);
-  }
-  call('prctl', 47, 4, 0, 0, 0);
-  for my $capability (0 .. 63) { last if call('prctl', 24, $capability, 0, 0, 0) == -1 }
-  must('no new privileges', 'prctl', 38, 1, 0, 0, 0);
-  must('capabilities', 'capset', pack('LL', 0x20080522, 0), pack('L6', (0) x 6));
-  my $code = pack 'H*', $filter;
-  my $program = pack 'SxxxxxxP', length($code) / 8, $code;
-  must('seccomp', 'seccomp', 1, 0, $program);
-  must('parent', 'prctl', 1, 9, 0, 0, 0);
-  if ($command[0] eq '--signal-all') { kill $command[1], -1; exit 0 }
-  for (grep { /^CANOPY_KEPT_/ } keys %ENV) { $ENV{ substr $_, 12 } = delete $ENV{$_} }
-  exec { $command[0] } @command or fail("$command[0]: $!");
-}
-
-my $mode = shift @ARGV // '';
-$mode eq 'init' ? main_init(@ARGV) : $mode eq 'enter' ? main_enter(@ARGV) : fail('usage: init | enter');
+main_init(@ARGV);

@@ -1,0 +1,1 @@
+export { serveAttachedTools } from "@canopy/server/attached-tools";
