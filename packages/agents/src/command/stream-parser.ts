@@ -71,6 +71,17 @@ const CODEX_STATES: Readonly<Record<string, NonNullable<ToolPatch["state"]>>> = 
   failed: "failed",
 };
 
+function toServerCall({
+  server = "server",
+  tool = "tool",
+  arguments: input,
+  error,
+  result,
+}: CodexItem): ToolPatch {
+  const output = error?.message ?? contentText(result?.content);
+  return { kind: "other", title: `${server}: ${tool}`, input, output };
+}
+
 function toCodexPatch(item: CodexItem): ToolPatch | null {
   const state = CODEX_STATES[item.status ?? ""] ?? "completed";
   if (item.type === "command_execution") {
@@ -87,16 +98,7 @@ function toCodexPatch(item: CodexItem): ToolPatch | null {
       locations: paths.map((path) => ({ path })),
     };
   }
-  if (item.type === "mcp_tool_call") {
-    const output = item.error?.message ?? contentText(item.result?.content);
-    return {
-      kind: "other",
-      title: `${item.server ?? "server"}: ${item.tool ?? "tool"}`,
-      state,
-      input: item.arguments,
-      output,
-    };
-  }
+  if (item.type === "mcp_tool_call") return { ...toServerCall(item), state };
   if (item.type === "web_search") return { kind: "fetch", title: `search ${item.query ?? ""}`, state };
   return null;
 }
