@@ -1,11 +1,28 @@
 // What Canopy adds to an agent: the same program and prompt, once run by hand and read raw, once through its driver, turn about,
 // with the time to the first text and the memory of all processes that the session started.
+import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { EventQueue, EventWriter, createModelScript, spawnLocal, startScriptedModel } from "@canopy/agents";
-import type { ScriptedModel } from "@canopy/agents";
-import { GEMINI_SETTINGS, createRealAgentDriver, findRealAgent, launchRealAgent } from "@canopy/testkit";
+import {
+  EventQueue,
+  EventWriter,
+  createModelScript,
+  createToolBridge,
+  spawnLocal,
+  startScriptedModel,
+} from "@canopy/agents";
+import type { AgentMcpServer, ScriptedModel } from "@canopy/agents";
+import { brandId } from "@canopy/protocol";
+import { createAgentToolServer } from "@canopy/server/mcp";
+import {
+  GEMINI_SETTINGS,
+  createRealAgentDriver,
+  findRealAgent,
+  launchRealAgent,
+  openTestHost,
+} from "@canopy/testkit";
 import type { RealAgentName } from "@canopy/testkit";
+import { serveTools } from "../apps/daemon/src/sessions/serve-tools.ts";
 import { DIRECT } from "./agents-direct.ts";
 import type { BenchResult } from "./bench-result.ts";
 import { median, roundMs } from "./bench-result.ts";
@@ -49,7 +66,12 @@ async function measureMemoryMb(home: string): Promise<number> {
   return Math.round(kilobytes / 1024);
 }
 
-async function throughDriver(name: RealAgentName, place: Place, model: ScriptedModel): Promise<Measured> {
+async function throughDriver(
+  name: RealAgentName,
+  place: Place,
+  model: ScriptedModel,
+  mcpServers: readonly AgentMcpServer[] = [],
+): Promise<Measured> {
   const launch = launchRealAgent(name, findRealAgent(name) ?? "", model.url);
   const startedAt = performance.now();
   const session = await createRealAgentDriver(name, launch).start({
@@ -58,7 +80,7 @@ async function throughDriver(name: RealAgentName, place: Place, model: ScriptedM
     env: { ...place.env, ...launch.env },
     model: launch.model,
     systemAppend: null,
-    mcpServers: [],
+    mcpServers,
     permissionPolicy: "allow-all",
     resume: null,
     task: null,
@@ -103,7 +125,12 @@ async function eventTimes(): Promise<number[]> {
   return times;
 }
 
-function row(name: string, files: string, direct: Measured, ours: Measured): (string | number)[] {
+function row(
+  name: string,
+  files: string,
+  direct: Measured,
+  [ours, withTools]: readonly [Measured, Measured],
+): (string | number)[] {
   const added = (key: "firstTextMs" | "memoryMb"): number => roundMs(ours[key] - direct[key]);
   return [
     name,
@@ -111,9 +138,11 @@ function row(name: string, files: string, direct: Measured, ours: Measured): (st
     roundMs(direct.firstTextMs),
     roundMs(ours.firstTextMs),
     added("firstTextMs"),
+    roundMs(withTools.firstTextMs - direct.firstTextMs),
     direct.memoryMb,
     ours.memoryMb,
     added("memoryMb"),
+    roundMs(withTools.memoryMb - direct.memoryMb),
   ];
 }
 
@@ -122,20 +151,59 @@ function middle(all: readonly Measured[]): Measured {
   return { openMs: pick("openMs"), firstTextMs: pick("firstTextMs"), memoryMb: pick("memoryMb") };
 }
 
-async function measure(
-  name: RealAgentName,
-  model: ScriptedModel,
-  base: string,
-): Promise<(string | number)[][]> {
-  const places = [await createPlace(base), await createPlace(base)] as const;
-  const cold = [await directly(name, places[0], model), await throughDriver(name, places[1], model)] as const;
-  const direct: Measured[] = [];
-  const ours: Measured[] = [];
-  for (let run = 0; run < RUNS; run += 1) {
-    direct.push(await directly(name, places[0], model));
-    ours.push(await throughDriver(name, places[1], model));
-  }
-  return [row(name, "cold", ...cold), row(name, "warm", middle(direct), middle(ours))];
+interface Bench {
+  readonly base: string;
+  readonly model: ScriptedModel;
+  readonly tools: AgentMcpServer;
+}
+
+type Triple = readonly [direct: Measured, ours: Measured, withTools: Measured];
+
+async function measure(name: RealAgentName, { base, model, tools }: Bench): Promise<(string | number)[][]> {
+  const places = [await createPlace(base), await createPlace(base), await createPlace(base)] as const;
+  const once = async (): Promise<Triple> => [
+    await directly(name, places[0], model),
+    await throughDriver(name, places[1], model),
+    await throughDriver(name, places[2], model, [tools]),
+  ];
+  const cold = await once();
+  const warm: Triple[] = [];
+  for (let run = 0; run < RUNS; run += 1) warm.push(await once());
+  const middleOf = (index: 0 | 1 | 2): Measured => middle(warm.map((measured) => measured[index]));
+  return [
+    row(name, "cold", cold[0], [cold[1], cold[2]]),
+    row(name, "warm", middleOf(0), [middleOf(1), middleOf(2)]),
+  ];
+}
+
+/** Canopy's tools on a socket, as a session has them. */
+async function openTools(folder: string): Promise<AsyncDisposable & { readonly server: AgentMcpServer }> {
+  const stack = new AsyncDisposableStack();
+  const host = stack.use(openTestHost());
+  const project = host.addProject("bench");
+  const tools = createAgentToolServer({
+    host,
+    log: { info: () => undefined, error: () => undefined },
+    newToken: () => randomUUID(),
+    newKey: () => randomUUID(),
+    now: () => Date.now(),
+    coordinate: () => Promise.resolve({ text: "" }),
+  });
+  const access = tools.grant({
+    projectId: project.projectId,
+    sessionId: brandId("session", "ses_bench"),
+    taskId: null,
+    permissions: { questions: "decide", question_wait: 0 },
+    workspace: {
+      runChecks: () => Promise.resolve([]),
+      submit: () => undefined,
+      park: () => undefined,
+      finish: () => undefined,
+    },
+  });
+  const listener = stack.use(await serveTools(tools, folder));
+  const server = createToolBridge({ path: listener.path, token: access.token });
+  return { server, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 /** Starts each installed agent a few times against a scripted model, by hand and through its driver. */
@@ -144,10 +212,12 @@ export async function run(): Promise<BenchResult> {
   await mkdir(cache, { recursive: true });
   const base = await mkdtemp(join(cache, "bench-agents-"));
   const model = await startScriptedModel();
+  await using tools = await openTools(base);
   const rows: (string | number)[][] = [];
   try {
     for (const name of ["claude", "codex", "opencode", "gemini"] as const)
-      if (findRealAgent(name) !== null) rows.push(...(await measure(name, model, base)));
+      if (findRealAgent(name) !== null)
+        rows.push(...(await measure(name, { model, base, tools: tools.server })));
   } finally {
     await model.close();
     await rm(base, { recursive: true, force: true, maxRetries: 5 });
@@ -162,14 +232,17 @@ export async function run(): Promise<BenchResult> {
       "first text by hand ms",
       "by Canopy ms",
       "added ms",
+      "with tools ms",
       "memory by hand MB",
       "by Canopy MB",
       "added MB",
+      "with tools MB",
     ],
     rows,
     notes: [
       `Median of ${RUNS} warm runs, turn about; cold is one run in a fresh HOME (the program is in the file cache either way).`,
       "Memory: proportional set size of all processes of the session after its turn; Canopy's own process is not in it.",
+      "With tools: what Canopy adds when the agent also starts the bridge to Canopy's tools and asks for their list.",
       "OpenCode has a bridge of its own beside its server, which is what reaches it inside a sandbox.",
       `One tool event through writer and queue: p50 ${percentileOf(times, 0.5).toFixed(4)} ms, p99 ${p99.toFixed(4)} ms.`,
     ],
