@@ -60,6 +60,7 @@ test("every command prints what docs/cli-json.md says", async () => {
   await expectShape("Setup", ["setup", "claude", "--dry-run"]);
   await expectShape("SandboxAllow", ["sandbox", "allow", "example.test"]);
   await expectShape("SandboxLog", ["sandbox", "log"]);
+  await rm(join(repository, ".canopy", "config.toml"));
   const { id } = await expectShape("Task", [
     "task",
     "add",
