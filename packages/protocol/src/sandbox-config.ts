@@ -71,6 +71,14 @@ export const sandboxConfigSchema = z.strictObject({
       cpus: z.number().min(0.1).optional(),
     })
     .prefault({ processes: 4096 }),
+  /** For level `container`. */
+  container: z
+    .strictObject({
+      image: z.string().min(1).optional(),
+      /** The socket of Docker or Podman, when it is not one of the usual. */
+      engine: z.string().regex(/^\//, "an absolute path").optional(),
+    })
+    .prefault({}),
   agents: z.record(z.string(), overrideSchema).default({}),
   roles: z.partialRecord(z.enum(["worker", "validation", "resolver", "repair"]), overrideSchema).default({}),
 });

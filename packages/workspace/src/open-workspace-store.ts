@@ -107,7 +107,7 @@ class Store implements WorkspaceStore {
   }
 
   async #create(options: CreateWorkspaceOptions): Promise<Workspace> {
-    const { backend } = this.choice;
+    const backend = this.#backendFor(options);
     const layout = layOut(this.#cache, options.workspaceId, options.project, backend);
     const metadata = this.#describe(options, layout);
     await this.#claimDirectory(layout, metadata);
@@ -121,7 +121,7 @@ class Store implements WorkspaceStore {
       const enclosed = await encloseWorkspace({
         built,
         layout,
-        backend: this.choice.backend,
+        backend,
         settings: options.sandbox ?? PROCESS_SETTINGS,
         path: env["PATH"] ?? "",
         state: [this.#cache, ...(this.#options.privateDirectories ?? [])],
@@ -174,7 +174,7 @@ class Store implements WorkspaceStore {
       projectId: options.project.projectId,
       projectName: options.project.name,
       commit: options.source.commit,
-      backend: this.choice.backend,
+      backend: this.#backendFor(options),
       state: "creating",
       owner: this.#owner,
       createdAtMs: Date.now(),
@@ -183,7 +183,16 @@ class Store implements WorkspaceStore {
       brought: [],
       ports: [],
       metadata: options.metadata ?? null,
+      ...(options.sandbox?.level === "container"
+        ? { containerEngine: options.sandbox.container.engine }
+        : {}),
     };
+  }
+
+  /** A container engine sees only what every process of this machine sees: no mounts in a namespace. */
+  #backendFor({ sandbox }: CreateWorkspaceOptions): BackendName {
+    const { backend } = this.choice;
+    return sandbox?.level === "container" && isOverlayBackend(backend) ? "worktree" : backend;
   }
 
   /** The folder appears together with its metadata, so that a crash at any moment leaves nothing without a name. */
@@ -209,7 +218,7 @@ class Store implements WorkspaceStore {
     layout: WorkspaceLayout,
     metadata: WorkspaceMetadata,
   ): Promise<BuiltWorkspace> {
-    const { backend } = this.choice;
+    const { backend } = metadata;
     const { source, bring, signal } = options;
     const layers = this.#layersOf(options.project);
     if (!isOverlayBackend(backend))

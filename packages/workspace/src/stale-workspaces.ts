@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { isRunning, killMarked } from "./process-table.ts";
 import type { ProcessIdentity } from "./process-table.ts";
+import { createContainerProvider } from "./container/container-provider.ts";
 import { removeGroupsOf } from "./sandbox/resource-group.ts";
 import { readMetadata, writeMetadata } from "./workspace-metadata.ts";
 import type { WorkspaceMetadata } from "./workspace-metadata.ts";
@@ -87,6 +88,8 @@ async function takeOne(directory: string, owner: ProcessIdentity): Promise<Taken
     if (current === null || (current.state !== "kept" && (await isRunning(current.owner)))) return null;
     await killMarked(`${WORKSPACE_MARKER}=${current.workspaceId}`);
     await removeGroupsOf(current.workspaceId);
+    if (current.containerEngine !== undefined)
+      await createContainerProvider(null, current.containerEngine).removeOf(current.workspaceId);
     await unmountBelow(directory);
     // From here on it has a living owner, so nobody else takes it.
     const state = current.state === "kept" ? "ready" : current.state;

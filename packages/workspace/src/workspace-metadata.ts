@@ -34,6 +34,8 @@ const metadataSchema = z.object({
   path: z.string(),
   brought: z.array(z.object({ path: z.string(), how: z.enum(["copied", "mounted"]) })),
   ports: z.array(z.int()),
+  /** For level `container`: the engine's socket, null for one of the usual. Missing: no container. */
+  containerEngine: z.string().nullable().optional(),
   metadata: jsonSchema,
 });
 

@@ -58,6 +58,9 @@ test("every command prints what docs/cli-json.md says", async () => {
   for (const name of ["config.toml", "config.toml.old"]) await rm(join(repository, ".canopy", name));
   await expectShape("Doctor", ["doctor"]);
   await expectShape("Setup", ["setup", "claude", "--dry-run"]);
+  await expectShape("SandboxAllow", ["sandbox", "allow", "example.test"]);
+  await expectShape("SandboxLog", ["sandbox", "log"]);
+  await rm(join(repository, ".canopy", "config.toml"));
   const { id } = await expectShape("Task", [
     "task",
     "add",

@@ -75,5 +75,6 @@ export async function createSandboxSettings(subject: SandboxSubject): Promise<Sa
     copyConfigs: config.copy_configs,
     hasToolCaches: config.tool_caches,
     limits: toLimits(config.limits),
+    container: { image: config.container.image ?? null, engine: config.container.engine ?? null },
   };
 }

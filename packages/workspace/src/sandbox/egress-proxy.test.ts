@@ -36,6 +36,8 @@ test("no name may lead to an address of a private network, however it is written
     "fd00::1",
     "::ffff:127.0.0.1",
     "64:ff9b::7f00:1",
+    "::ffff:7f00:1",
+    "0:0:0:0:0:ffff:7f00:1",
     "no address",
   );
   expect(inside.filter((address) => !isPrivateAddress(address))).toEqual([]);

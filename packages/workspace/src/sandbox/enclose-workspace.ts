@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { CanopyError } from "@canopy/protocol";
 import type { BuiltWorkspace } from "../build-workspace.ts";
+import { createContainerProvider } from "../container/container-provider.ts";
 import { isOverlayBackend, needsUserNamespace } from "../mount-script.ts";
 import { startNamespaceHolder } from "../namespace-holder.ts";
 import type { NamespaceHolder } from "../namespace-holder.ts";
@@ -13,7 +14,8 @@ import { copyConfigs } from "./copy-configs.ts";
 import { startLimitWatch } from "./limit-watch.ts";
 import type { LimitWatch } from "./limit-watch.ts";
 import { createLimitedView } from "./limited-view.ts";
-import { createUnavailable, openSandbox } from "./open-sandbox.ts";
+import { openSandbox } from "./open-sandbox.ts";
+import { createUnavailable } from "./sandbox-unavailable.ts";
 import type { Sandbox } from "./open-sandbox.ts";
 import { cachesDirectory } from "./plan-caches.ts";
 import { openResourceGroup } from "./resource-group.ts";
@@ -146,8 +148,23 @@ function enclose(options: EncloseOptions, made: Enclosure, rest: EnclosureRest):
   };
 }
 
+/** The files are a plain folder: see `Store.#create`. */
+async function encloseInContainer(options: EncloseOptions): Promise<EnclosedWorkspace> {
+  const { built, layout, settings, state } = options;
+  const provider = createContainerProvider(settings.container.image, settings.container.engine);
+  const provided = await provider.open({ layout, view: built.view, settings, state });
+  const { view } = provided;
+  const made = { view, sandbox: null };
+  try {
+    return enclose(options, made, { group: provided, watch: await watchLimits(options, made) });
+  } catch (error) {
+    await view[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
 interface EnclosureRest {
-  readonly group: ResourceGroup;
+  readonly group: Pick<ResourceGroup, "describeHit">;
   readonly watch: LimitWatch | null;
 }
 
@@ -158,9 +175,9 @@ interface EnclosureRest {
 export async function encloseWorkspace(options: EncloseOptions): Promise<EnclosedWorkspace> {
   const { built, layout, settings } = options;
   const none = (): Promise<null> => Promise.resolve(null);
-  if (settings.level === "container") throw createUnavailable("containers are not supported by this version");
   if (settings.level === "none") return { built, level: "none", sandbox: null, describeLimitHit: none };
   await copyConfigs(settings, layout);
+  if (settings.level === "container") return await encloseInContainer(options);
   const group = await openResourceGroup(
     `${layout.workspaceId}-${randomBytes(3).toString("hex")}`,
     settings.limits,

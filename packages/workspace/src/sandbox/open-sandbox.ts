@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { CanopyError } from "@canopy/protocol";
 import type { NamespaceHolder } from "../namespace-holder.ts";
 import { holderEnvironment } from "../namespace-holder.ts";
 import { listPids, readProcessStat, waitUntil } from "../process-table.ts";
@@ -13,6 +12,7 @@ import type { EgressProxy, Refusal } from "./egress-proxy.ts";
 import { planMounts } from "./plan-mounts.ts";
 import type { ResourceGroup } from "./resource-group.ts";
 import type { SandboxLimits, SandboxSettings } from "./sandbox-settings.ts";
+import { createUnavailable } from "./sandbox-unavailable.ts";
 import { createSeccompFilter } from "./seccomp-filter.ts";
 
 const INIT = join(import.meta.dirname, "sandbox-init.pl");
@@ -61,14 +61,6 @@ export function planRlimits(limits: SandboxLimits, held: ReadonlySet<keyof Sandb
   if (limits.processCount !== undefined && !held.has("processCount"))
     parts.push(`${RLIMIT_NPROC}=${limits.processCount}`);
   return parts.join(",");
-}
-
-/** An error that says what could not be had and how to go on. */
-export function createUnavailable(reason: string): CanopyError {
-  return new CanopyError("sandbox.unavailable", `the sandbox cannot be made here: ${reason}`, {
-    hint: 'See canopy doctor sandbox; or choose [sandbox] level = "process" in .canopy/config.toml, which isolates work but keeps no secrets.',
-    data: { reason },
-  });
 }
 
 /** Resolves as soon as the sandbox is there; the end of the program that made it is not waited for. */

@@ -1,4 +1,4 @@
-/** How much a workspace's processes are kept from. `container` is a name that cannot be had yet: asking for it is an error. */
+/** How much a workspace's processes are kept from. */
 export type SandboxLevel = "none" | "process" | "sandbox" | "container";
 
 /** What of the network a sandbox has: nothing, all, or what is on a list (through the egress proxy). */
@@ -38,6 +38,8 @@ export interface SandboxSettings {
   /** Shows the caches of package managers in the private HOME: what is written there is the workspace's alone. */
   readonly hasToolCaches: boolean;
   readonly limits: SandboxLimits;
+  /** For level `container`: the image, and the engine's socket when it is not one of the usual. */
+  readonly container: { readonly image: string | null; readonly engine: string | null };
 }
 
 /** What a workspace has when nothing is said: the same as before there were levels. */
@@ -52,4 +54,5 @@ export const PROCESS_SETTINGS: SandboxSettings = {
   copyConfigs: [],
   hasToolCaches: false,
   limits: {},
+  container: { image: null, engine: null },
 };
