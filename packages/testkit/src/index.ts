@@ -39,3 +39,5 @@ export {
 } from "./real-agents.ts";
 export type { RealAgentLaunch, RealAgentName, RealAgentPackage } from "./real-agents.ts";
 export { CoordinationRoom, TEST_WORKTREE, testTarget } from "./coordination-room.ts";
+export { startRecorder } from "./start-recorder.ts";
+export type { Recorder } from "./start-recorder.ts";

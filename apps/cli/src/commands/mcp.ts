@@ -10,8 +10,11 @@ async function serveAttached(): Promise<void> {
   const { session } = await act({ type: "whoami" }, {});
   // An agent that neither its environment nor its hooks tell of comes as a session of this server's own.
   const identity = session === null ? { as: `mcp-${process.pid}` } : {};
-  await serveAttachedTools(async (action) => await act(action, identity, BLOCK_MS));
-  if (session === null) await act({ type: "end", reason: "its agent has closed the tools" }, identity);
+  await serveAttachedTools(async (action) => await act(action, identity, { blockMs: BLOCK_MS }));
+  if (session !== null) return;
+  // Its agent has gone; a daemon that was stopped meanwhile has nothing to be told.
+  const end = { type: "end", reason: "its agent has closed the tools" } as const;
+  await act(end, identity, { mayStart: false }).catch(() => undefined);
 }
 
 /** `canopy mcp`. */

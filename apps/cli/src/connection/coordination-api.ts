@@ -1,5 +1,6 @@
-import type { ActingAs, CoordinationAction, CoordinationRequestInput, Json } from "@canopy/protocol";
-import { openDaemonApi } from "./project-api.ts";
+import type { ActingAs, CoordinationRequestInput, Json } from "@canopy/protocol";
+import { daemonPaths } from "./ensure-daemon.ts";
+import { connectDaemonApi, openDaemonApi } from "./project-api.ts";
 import { requestDaemon } from "./request.ts";
 
 /** Where agents say which session of theirs a command runs in: the variable and the agent. */
@@ -37,26 +38,31 @@ export function readIdentity(
 
 type ActionInput = CoordinationRequestInput["action"];
 
-/** Carries out one act in the current folder. `blockMs`: how long the answer may take beside its work. */
+/** How an act is asked for. */
+export interface ActOptions {
+  /** How long the answer may take beside its work, in ms. */
+  readonly blockMs?: number;
+  /** False: when no daemon runs, none is started; throws `daemon.unavailable`. */
+  readonly mayStart?: boolean;
+}
+
+/** Carries out one act in the current folder. */
 export async function act(
   action: ActionInput,
-  options: IdentityOptions,
-  blockMs: number = 0,
+  identity: IdentityOptions,
+  options: ActOptions = {},
 ): Promise<Record<string, Json>> {
-  const { paths } = await openDaemonApi();
+  const { paths } = options.mayStart === false ? connectDaemonApi(daemonPaths()) : await openDaemonApi();
   const body: CoordinationRequestInput = {
     cwd: process.cwd(),
-    as: readIdentity(options, process.env, process.ppid),
+    as: readIdentity(identity, process.env, process.ppid),
     action,
   };
   const answer = await requestDaemon(paths.socketPath, {
     method: "POST",
     path: "/coordination",
     body: JSON.parse(JSON.stringify(body)) as Json,
-    timeoutMs: 120_000 + blockMs,
+    timeoutMs: 120_000 + (options.blockMs ?? 0),
   });
   return typeof answer === "object" && answer !== null ? { ...(answer as Record<string, Json>) } : {};
 }
-
-/** The kinds of act there are. */
-export type ActKind = CoordinationAction["type"];

@@ -21,7 +21,7 @@ async function waitOut(wait: Wait, options: IdentityOptions, timeoutMs: number):
   const endMs = Date.now() + timeoutMs + 5000;
   while (current.state === "waiting" && Date.now() < endMs) {
     const blockMs = 300_000;
-    const answer = await act({ type: "wait-on", waitId: current.waitId, blockMs }, options, blockMs);
+    const answer = await act({ type: "wait-on", waitId: current.waitId, blockMs }, options, { blockMs });
     current = parse<Wait>(answer["wait"]);
   }
   return current;

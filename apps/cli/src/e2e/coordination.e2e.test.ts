@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { appendFile, mkdir, mkdtemp, readFile, readdir, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
@@ -432,4 +434,58 @@ test("[N29] gc removes what ended, and a redacted export holds no path, user, ad
   expect(await sessions(cwd, "--all")).toHaveLength(1);
   await home.ask(["gc", "--older-than", "1ms"], { cwd });
   expect(await sessions(cwd, "--all")).toEqual([]);
+});
+
+test("[N32] git's own hooks refuse a commit or a stash over a peer's files, tell a person, and let a bypass through on record", async () => {
+  const [a, b] = [await open("a"), await open("b")];
+  expect((await home.canopy(["setup", "git"], { cwd })).code).toBe(0);
+  await a.edit("src/main.rs");
+  await writeFiles(cwd, { "src/main.rs": "fn main() { a() }\n", "a.txt": "b\n" });
+  const git = async (
+    env: Readonly<Record<string, string>>,
+    ...args: string[]
+  ): Promise<{ code: number | null; stderr: string }> => {
+    const child = spawn("git", args, {
+      cwd,
+      env: { ...home.env, ...env },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const [code] = (await once(child, "close")) as [number | null];
+    return { code, stderr };
+  };
+  const refused = await git(b.env, "commit", "-qam", "all of it");
+  expect([
+    refused.code,
+    refused.stderr.includes("this commit is refused: @claude-1 (active) holds src/main.rs"),
+  ]).toEqual([1, true]);
+  const stash = await git(b.env, "stash");
+  expect([stash.code, await readFile(join(cwd, "a.txt"), "utf8")]).toEqual([128, "b\n"]);
+  // One's own files are one's own to commit.
+  expect((await git(b.env, "commit", "-qm", "mine", "a.txt")).code).toBe(0);
+  const person = await git({}, "commit", "-qam", "by hand");
+  expect([person.code, person.stderr.includes("take care")]).toEqual([0, true]);
+  await writeFiles(cwd, { "src/main.rs": "fn main() { b() }\n" });
+  expect((await git({ ...b.env, CANOPY_BYPASS: "1" }, "commit", "-qam", "over it")).code).toBe(0);
+  const { feed } = await home.ask<{ feed: { kind: string; text: string }[] }>(["explain"], { cwd });
+  expect(feed.filter(({ kind }) => kind === "bypassed").map(({ text }) => text)).toEqual([
+    "git commit of src/main.rs: CANOPY_BYPASS",
+  ]);
+  // Somebody switches the branch under the others: they are told.
+  await a.prompt();
+  await git({}, "switch", "-qc", "elsewhere");
+  expect(await a.prompt()).toContain("@claude-1 is now on elsewhere");
+});
+
+test("[N28] without a daemon hooks let go at once and say so; with one again it goes on where it was", async () => {
+  const a = await open("a");
+  await home.ask(["claim", "a.txt"], by(a));
+  await home.canopy(["down"]);
+  const result = await a.before("Edit", { file_path: join(cwd, "a.txt"), old_string: "a", new_string: "b" });
+  expect([result.code, refusalOf(result)]).toEqual([0, null]);
+  expect(String(result.output["systemMessage"])).toContain("Canopy cannot be reached (no daemon is running)");
+  await home.canopy(["up"]);
+  const b = await open("b");
+  expect(await b.edit("a.txt")).toContain("@claude-1 (active) holds a.txt");
 });

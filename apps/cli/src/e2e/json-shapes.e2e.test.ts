@@ -55,11 +55,12 @@ test("every command prints what docs/cli-json.md says", async () => {
   await expectShape("Init", ["init"]);
   await expectShape("Error", ["init", "--apply", "{}"], 3);
   await expectShape("Init", ["init", "--reconfigure", "--apply", '{"confirm_validation": "no"}']);
-  await expectShape("SandboxAllow", ["sandbox", "allow", "a.test:8443"]);
-  await expectShape("SandboxLog", ["sandbox", "log"]);
   for (const name of ["config.toml", "config.toml.old"]) await rm(join(repository, ".canopy", name));
   await expectShape("Doctor", ["doctor"]);
   await expectShape("Setup", ["setup", "claude", "--dry-run"]);
+  await expectShape("SandboxAllow", ["sandbox", "allow", "example.test"]);
+  await expectShape("SandboxLog", ["sandbox", "log"]);
+  await rm(join(repository, ".canopy", "config.toml"));
   const { id } = await expectShape("Task", [
     "task",
     "add",

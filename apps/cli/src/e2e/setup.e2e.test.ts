@@ -153,7 +153,7 @@ describe("canopy setup", () => {
     const status = async (): Promise<string> => (await userGit(repository, "status", "--porcelain")).trim();
     await setup("claude", "--project");
     await setup("cursor", "--project");
-    expect(await status()).toBe("?? .claude/\n?? .cursor/");
+    expect(await status()).toBe("?? .claude/\n?? .cursor/\n?? .mcp.json");
     const text = await readFile(join(repository, ".claude/settings.json"), "utf8");
     expect([text.includes("Bearer"), text.includes(home.root), text.includes("canopy-hook")]).toEqual([
       false,

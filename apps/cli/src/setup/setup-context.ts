@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { homedir } from "node:os";
+import { fileURLToPath } from "node:url";
 import { ensureHookToken, findAgent, readHookToken } from "@canopy/hooks";
-import type { HookAgent, SetupRequest, SetupScope } from "@canopy/hooks";
+import type { HookAgent, McpServer, SetupRequest, SetupScope } from "@canopy/hooks";
 import { CanopyError } from "@canopy/protocol/errors";
 import { readDaemonInfo } from "../connection/daemon-files.ts";
 import { daemonPaths } from "../connection/ensure-daemon.ts";
@@ -14,6 +15,8 @@ export interface SetupOptions {
 }
 
 const DEFAULT_PORT = 7770;
+/** How a configuration of one's own starts Canopy; one that others share finds it on their PATH. */
+const LAUNCHER = fileURLToPath(new URL("../../bin/canopy", import.meta.url));
 /** Stands in a dry run for a token that is only made when something is written. */
 export const FUTURE_TOKEN = "(a token that is made then)";
 
@@ -37,6 +40,15 @@ function findHookPort(infoPath: string): number | null {
   throw new CanopyError("usage.invalid", `CANOPY_PORT is "${configured ?? ""}", which is no port`);
 }
 
+/** How agents start Canopy's tools. Some give what they start little of their environment, so a home of one's own is said. */
+function createMcpServer(scope: SetupScope): McpServer {
+  if (scope === "project") return { command: "canopy", args: ["mcp"] };
+  const canopyHome = process.env["CANOPY_HOME"];
+  return canopyHome === undefined
+    ? { command: LAUNCHER, args: ["mcp"] }
+    : { command: "/usr/bin/env", args: [`CANOPY_HOME=${canopyHome}`, LAUNCHER, "mcp"] };
+}
+
 /** What has to be known to set one agent up, or to take it out. */
 export function createSetupRequest(agent: HookAgent, options: SetupOptions): SetupRequest {
   const { stateDir, infoPath } = daemonPaths();
@@ -55,7 +67,7 @@ export function createSetupRequest(agent: HookAgent, options: SetupOptions): Set
     stateDir,
     http: port === null ? null : { url: `http://127.0.0.1:${port}`, token },
     agentVersion: isInstall ? findAgent(agent, { home, env: process.env }).version : null,
-    mcp: null,
+    mcp: createMcpServer(options.scope),
   };
 }
 

@@ -9,6 +9,7 @@ import {
   selectClaimsOf,
   selectFeedAfter,
   selectLiveSessions,
+  selectPendingWaits,
   selectPresent,
   selectSessions,
   selectTickets,
@@ -237,7 +238,7 @@ const ACTS: Acts = {
           ...ticket,
           handle: selectPresent(sql, ticket.sessionId)?.presence.handle ?? ticket.sessionId,
         }));
-        return { claims: named, tickets };
+        return { claims: named, tickets, waits: selectPendingWaits(sql) };
       }),
     ),
   force: (act) => {

@@ -73,13 +73,30 @@ function toTargets(names: readonly string[]): Target[] {
   return names.map((key) => ({ kind: "path", key: key.normalize("NFC"), label: key }));
 }
 
-async function guardFiles(
-  place: CoordinatedPlace,
-  names: readonly string[],
-  act: { readonly committer: string | null; readonly verb: string; readonly isBypassed: boolean },
-): Promise<HookAnswer> {
-  const { committer, verb } = act;
+interface GitAct {
+  readonly committer: string | null;
+  readonly verb: string;
+  readonly isBypassed: boolean;
+}
+
+/** A transaction that is about to put a stash away: the work tree is swept right after it. */
+function isStashing({ args, updates }: GitHookCall): boolean {
+  return (
+    args[0] === "prepared" && updates.some(({ ref, newId }) => ref === "refs/stash" && !/^0+$/.test(newId))
+  );
+}
+
+function guardFiles(place: CoordinatedPlace, names: readonly string[], act: GitAct): HookAnswer {
   const targets = toTargets(names).filter((target) => enforcementOf(place.config, target.key) !== "off");
+  return guard(place, targets, act);
+}
+
+function guardTree(place: CoordinatedPlace, act: GitAct): HookAnswer {
+  return guard(place, [{ kind: "directory", key: "", label: "the work tree" }], act);
+}
+
+function guard(place: CoordinatedPlace, targets: Target[], act: GitAct): HookAnswer {
+  const { committer, verb } = act;
   const blockers = place.read((sql) =>
     findBlockers(
       sql,
@@ -129,15 +146,15 @@ export async function answerGitHook(places: PlaceFinder, request: HookRequest): 
   if (call === null) return GO_ON;
   const place = await places.find(call.cwd, HOOK_ACTOR);
   if (!place.config.enabled) return GO_ON;
-  if (call.hook === "reference-transaction") {
-    if (call.args[0] === "committed") noteBranch(place);
-    return GO_ON;
-  }
+  const isTransaction = call.hook === "reference-transaction";
+  if (isTransaction && call.args[0] === "committed") noteBranch(place);
+  if (isTransaction && !isStashing(call)) return GO_ON;
   const committer = await findCommitter(call, place, request.pid);
   const { isBypassed } = request;
+  if (isTransaction) return guardTree(place, { committer, verb: "stash", isBypassed });
   if (call.hook === "pre-commit") {
     const names = await git(call, ["diff", "--cached", "--name-only", "--no-renames", "-z"]);
-    return await guardFiles(place, splitNames(names), { committer, verb: "commit", isBypassed });
+    return guardFiles(place, splitNames(names), { committer, verb: "commit", isBypassed });
   }
   if (call.hook !== "pre-push") return GO_ON;
   const lists = await Promise.all(
@@ -148,7 +165,7 @@ export async function answerGitHook(places: PlaceFinder, request: HookRequest): 
     }),
   );
   const names = new Set(lists.flatMap((list) => splitNames(list)));
-  return await guardFiles(place, [...names].slice(0, 5000), { committer, verb: "push", isBypassed });
+  return guardFiles(place, [...names].slice(0, 5000), { committer, verb: "push", isBypassed });
 }
 
 function splitNames(text: string): string[] {

@@ -67,18 +67,22 @@ export function planEdits(
   config: CoordinationConfig,
 ): PlannedEdits[] {
   const byTree = new Map<string, { claimed: Map<string, EditTarget>; checked: Map<string, EditTarget> }>();
-  const add = ({ target, worktree }: NamedTarget, isClaimed: boolean): void => {
+  const add = ({ target, worktree }: NamedTarget, isClaimed: boolean, isGuess = false): void => {
     if (!isCoordinated(target)) return;
     const tree = byTree.get(worktree) ?? { claimed: new Map(), checked: new Map() };
     const edits = isClaimed ? tree.claimed : tree.checked;
-    edits.set(`${target.kind}:${target.key}`, { target, enforcement: enforcementOf(config, target.key) });
+    const rule = enforcementOf(config, target.key);
+    // A guess (an unknown variable, a list from elsewhere) may be about something else: it is told, not refused.
+    const enforcement = isGuess && rule !== "off" ? "warn" : rule;
+    edits.set(`${target.kind}:${target.key}`, { target, enforcement });
     byTree.set(worktree, tree);
   };
   for (const intent of intents) {
-    if (intent.kind === "git") for (const named of ofGit(intent, home)) add(named, false);
+    const isGuess = intent.certainty === "likely";
+    if (intent.kind === "git") for (const named of ofGit(intent, home)) add(named, false, isGuess);
     else if (intent.kind !== "read") {
       const named = ofFile(intent, home);
-      add(named, intent.certainty === "sure" && named.target.kind === "path");
+      add(named, intent.certainty === "sure" && named.target.kind === "path", isGuess);
     }
   }
   return [...byTree].map(([worktree, { claimed, checked }]) => ({

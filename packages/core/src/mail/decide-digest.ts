@@ -53,7 +53,7 @@ function gather(context: Context, me: PresentSession, untold: readonly Delivered
       ? []
       : selectFeedAfter(sql, cursor.feedSeq, FEED_LINES_IN_DIGEST).filter(
           (item) =>
-            (item.sessionId !== me.sessionId || item.kind === "taken") &&
+            (item.sessionId !== me.sessionId || isOwnNews(item.kind)) &&
             sameGround(item.worktree, isTreeBound(item.kind) ? worktree : null),
         ),
   };
@@ -62,6 +62,11 @@ function gather(context: Context, me: PresentSession, untold: readonly Delivered
 /** Claims and refusals in another work tree are not news here; who comes and goes is. */
 function isTreeBound(kind: string): boolean {
   return ["claimed", "freed", "taken", "refused"].includes(kind);
+}
+
+/** What happened to a session without its doing: its claims were taken, the branch was switched under it. */
+function isOwnNews(kind: string): boolean {
+  return kind === "taken" || kind === "branch";
 }
 
 function noteTold(context: Context, me: PresentSession, told: Digest, where: string): void {
