@@ -14,6 +14,7 @@ import type { JobSource } from "../job-source.ts";
 import type { RunnerLog } from "../runner-log.ts";
 import { describeMissingKey } from "../sessions/agent-environment.ts";
 import { openBudgetInquiry, settleBreach } from "../sessions/budget-breach.ts";
+import { isConversational } from "../sessions/open-attempt-session.ts";
 import { PersonDesk, permissionsOf, toPermissionRules } from "../sessions/person-desk.ts";
 import type { ProviderGate } from "../sessions/provider-gate.ts";
 import { accountOf } from "../sessions/provider-gate.ts";
@@ -39,7 +40,7 @@ export interface AgentRun {
   readonly environment: Readonly<Record<string, string>>;
   /** What the agent is asked. */
   readonly prompt: string;
-  /** What the agent is told and may use; null for agents that take neither. */
+  /** What the agent is told and may use, and what people ask of it; null where no rooms are. */
   readonly hosted: HostedSession | null;
   readonly meter: SpendingMeter;
   readonly gate: ProviderGate;
@@ -146,7 +147,7 @@ class AgentAtWork {
     const account = accountOf(agent, environment);
     const { burst, turns_per_minute: maxPerMinute } = config.provider;
     const options = { burst, maxPerMinute, minPerMinute: Math.min(2, maxPerMinute) };
-    if (this.#run.hosted !== null && !signal.aborted)
+    if (isConversational(agent) && !signal.aborted)
       await gate.enter(account, options, signal).catch(() => undefined);
     const result = await this.#session.prompt(prompt.text);
     const { error } = result;
