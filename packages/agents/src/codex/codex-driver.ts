@@ -39,7 +39,10 @@ function threadParameters(spec: AgentStartSpec): object {
     sandbox: "danger-full-access",
     ...(spec.model === null ? {} : { model: spec.model }),
     ...(spec.systemAppend === null ? {} : { developerInstructions: spec.systemAppend }),
-    ...(spec.mcpServers.length === 0 ? {} : { config: { mcp_servers: servers } }),
+    config: {
+      ...(spec.mcpServers.length === 0 ? {} : { mcp_servers: servers }),
+      ...(spec.secretNames === undefined ? {} : { "shell_environment_policy.exclude": spec.secretNames }),
+    },
   };
 }
 
@@ -100,6 +103,7 @@ export function createCodexDriver(options: CodexDriverOptions): AgentDriver {
       command: [command, "app-server", ...(options.args ?? [])].join(" "),
       program: isFoundAnywhere(command) ? command : null,
       capabilities: CODEX_CAPABILITIES,
+      readsFiles: ["AGENTS.md"],
       // Its databases hold absolute paths: from another HOME it finds its sessions by their files alone.
       memory: [".codex/sessions"],
     }),

@@ -100,6 +100,7 @@ export function createOpenCodeDriver(options: OpenCodeDriverOptions): AgentDrive
       command: [command, ...(options.args ?? []), "serve"].join(" "),
       program: isFoundAnywhere(command) ? command : null,
       capabilities: OPENCODE_CAPABILITIES,
+      readsFiles: ["AGENTS.md", "CLAUDE.md"],
       memory: [".local/share/opencode"],
     }),
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),

@@ -18,6 +18,7 @@ import { isConversational } from "../sessions/open-attempt-session.ts";
 import { PersonDesk, permissionsOf, toPermissionRules } from "../sessions/person-desk.ts";
 import type { ProviderGate } from "../sessions/provider-gate.ts";
 import { accountOf } from "../sessions/provider-gate.ts";
+import { readInstructions } from "../sessions/read-instructions.ts";
 import type { HostedSession, TurnPrompt } from "../sessions/session-host.ts";
 import { SessionTranscript } from "../sessions/session-transcript.ts";
 import type { SpendingMeter } from "../sessions/spending-book.ts";
@@ -207,6 +208,7 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
     spawn: workspace.spawn,
     cwd: workspace.path,
     env: { ...workspace.env, ...run.environment, CANOPY_ATTEMPT_NUMBER: String(job.attemptNumber) },
+    secretNames: Object.keys(run.environment),
     model: leg.model,
     permissionPolicy: toPermissionRules(permissionsOf(run.config.permissions, job)),
     task: {
@@ -221,7 +223,10 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
     signal: run.signal,
   };
   run.meter.beginProcess();
-  const { session, memory } = await startAgentSession(agent.driver, spec, run.hosted);
+  const { readsFiles } = agent.driver.describe();
+  const instructions = await readInstructions(workspace.readablePath, readsFiles);
+  const told = { hosted: run.hosted, instructions };
+  const { session, memory } = await startAgentSession(agent.driver, spec, told);
   if (memory === "told") await transcript.write({ type: "notice", level: "warn", text: TOLD_NOTICE });
   return await new AgentAtWork(run, transcript, session).work(leg.prompt);
 }
