@@ -24,10 +24,14 @@ export interface CodexDriverOptions {
 }
 
 const DEFAULT_START_MS = 60_000;
+/** Checks of a project may take minutes. */
+const TOOL_LIMIT_S = 1_800;
 
 function toServer(server: AgentMcpServer): object {
-  if (server.type === "stdio") return { command: server.command, args: server.args, env: server.env };
-  return { url: server.url, http_headers: server.headers };
+  const limits = { tool_timeout_sec: TOOL_LIMIT_S };
+  if (server.type === "stdio")
+    return { command: server.command, args: server.args, env: server.env, ...limits };
+  return { url: server.url, http_headers: server.headers, ...limits };
 }
 
 /** Canopy's workspace is the sandbox, and its broker is asked for everything that is not known to be harmless. */
