@@ -71,6 +71,8 @@ export const sandboxConfigSchema = z.strictObject({
       cpus: z.number().min(0.1).optional(),
     })
     .prefault({ processes: 4096 }),
+  /** environment: agents get the keys that are named for them. proxy: the egress proxy adds them, agents get a placeholder. */
+  credentials: z.enum(["environment", "proxy"]).default("environment"),
   /** For level `container`. */
   container: z
     .strictObject({

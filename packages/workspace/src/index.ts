@@ -19,6 +19,8 @@ export type {
   SandboxSettings,
 } from "./sandbox/sandbox-settings.ts";
 export type { Refusal, RefusalRecord } from "./sandbox/egress-proxy.ts";
+export { planCredentials } from "./sandbox/proxy-credentials.ts";
+export { PROXY_PORT } from "./sandbox/egress-proxy.ts";
 export { createSandboxSettings } from "./sandbox/create-sandbox-settings.ts";
 export type { SandboxSubject } from "./sandbox/create-sandbox-settings.ts";
 export { probeSandbox } from "./sandbox/probe-sandbox.ts";

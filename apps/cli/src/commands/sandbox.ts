@@ -16,10 +16,14 @@ export function addDoctorSandbox(doctor: Command, setExit: (code: number) => voi
       const report = await probeSandbox();
       if (command.optsWithGlobals()["json"] === true) printJson(report);
       else {
-        if (report.reason !== null)
-          printText(`no sandbox here: ${sanitizeLine(report.reason)}\n  ${report.fix ?? ""}`);
+        const levels = report.levels.map(({ level, isAvailable, detail, fix }) => [
+          level,
+          isAvailable ? "can be had" : "cannot be had",
+          sanitizeLine(fix === null ? detail : `${detail}. ${fix}`),
+        ]);
+        printText(formatTable(["LEVEL", "", "KEEPS AGENTS FROM"], levels));
         const rows = report.features.map(({ state, feature, detail }) => [state, feature, detail]);
-        if (rows.length > 0) printText(formatTable(["", "", ""], rows).trimStart());
+        if (rows.length > 0) printText(`\n${formatTable(["SANDBOX", "", ""], rows)}`);
       }
       if (!report.isAvailable) setExit(1);
     });

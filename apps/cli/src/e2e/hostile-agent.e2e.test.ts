@@ -175,3 +175,20 @@ test("what was refused is in the log, with the command that allows it", async ()
     added: true,
   });
 });
+
+test("level none is said aloud, and shown", async () => {
+  const cwd = await createProject("open");
+  await appendFile(join(cwd, ".canopy", "config.toml"), 'level = "none"\n');
+  await home.ask(["task", "add", "Look around"], { cwd });
+  const gate = await createGate(home.root, basename(cwd));
+  const running = home.start(["run", "--agent", `command:cat >/dev/null; ${gate.script}; echo x > x`], {
+    cwd,
+  });
+  await gate.waitForArrivals(1);
+  const { stdout } = await home.canopy(["status"], { cwd });
+  expect(stdout).toContain("1 at level none");
+  await gate.open();
+  const { stdout: said } = await running.finished;
+  expect(said).toContain("WARNING: agents run without any sandbox");
+  expect((await home.canopy(["session", "list"], { cwd })).stdout).toMatch(/ none /);
+});

@@ -16,6 +16,8 @@ export interface FollowOptions {
   readonly start: () => Promise<Run>;
 }
 
+const OPEN_WARNING =
+  'WARNING: agents run without any sandbox ([sandbox] level = "none"): with your files, your keys, your network';
 const RECONNECT_MS = 200;
 const MAX_FAILURES = 50;
 const MAX_START_FAILURES = 3;
@@ -70,7 +72,9 @@ async function followOnce(
         }
       } else if (message.type === "event") {
         onStarted(runId ?? "");
+        const wasOpen = state.levels.has("none");
         const step = state.apply(message.data, runId);
+        if (!wasOpen && state.levels.has("none")) display.note(OPEN_WARNING);
         if (step !== null) display.step(step);
       } else if (message.type === "activity") {
         const activity = readField<{ attemptId: string; text: string }>(message.data, "activity");

@@ -1,4 +1,4 @@
-import type { Attempt, Change, Run, Task } from "@canopy/protocol";
+import type { Attempt, Change, Run, Session, Task } from "@canopy/protocol";
 import { describeChange } from "./describe-change.ts";
 
 /** What an event of the project room may carry, as far as a run's display cares. */
@@ -7,6 +7,7 @@ interface EventPayload {
   readonly run?: Run;
   readonly attempt?: Attempt;
   readonly change?: Change;
+  readonly session?: Session;
 }
 
 /** What one step of a run was, for people. */
@@ -38,6 +39,8 @@ export class RunState {
   readonly activity = new Map<string, string>();
   run: Run | null = null;
   seq = 0;
+  /** Levels of the sandbox at which agents that started since were put. */
+  readonly levels = new Set<string>();
 
   /** Starts anew from a snapshot. */
   load(snapshot: unknown, runId: string | null): void {
@@ -55,6 +58,8 @@ export class RunState {
     this.seq = Math.max(this.seq, seq);
     if (payload.task !== undefined) this.tasks.set(payload.task.taskId, payload.task);
     if (payload.run !== undefined && payload.run.runId === runId) this.run = payload.run;
+    const level = payload.session?.sandboxLevel ?? null;
+    if (level !== null) this.levels.add(level);
     const before = payload.change === undefined ? undefined : this.changes.get(payload.change.changeId);
     if (payload.attempt !== undefined) this.attempts.set(payload.attempt.attemptId, payload.attempt);
     if (payload.change !== undefined) this.changes.set(payload.change.changeId, payload.change);

@@ -2,6 +2,7 @@ import type { AttemptJob, Json, ProjectConfig } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { Repository } from "@canopy/git";
 import { readRef } from "@canopy/git";
+import type { KeptKeys } from "./keep-keys.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import { createSandboxSettings } from "@canopy/workspace";
 import type { Workspace, WorkspaceStore } from "@canopy/workspace";
@@ -17,6 +18,7 @@ export interface WorkspacePlan {
   readonly checkout: string;
   readonly config: ProjectConfig;
   readonly job: AttemptJob;
+  readonly environment: KeptKeys;
   /** The commit to start from; left out: the integration branch's tip. */
   readonly start?: string;
   /** What a recovery after a crash needs to know beside the job. */
@@ -86,6 +88,7 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
     role: job.ladder === null || job.ladder.rung === "hand-back" ? "worker" : job.ladder.rung,
     agent: job.agent,
     commandLine: [own?.command ?? "", ...(own?.args ?? [])],
+    environment: plan.environment.given,
     readOnly: [repository.objectDirectory],
   });
   return await plan.workspaces.createWorkspace({
@@ -95,7 +98,7 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
     bring: await sortBring(plan.checkout, config.bring),
     ...(config.setup === undefined ? {} : { setupCommand: config.setup }),
     portCount: config.ports,
-    environment: { inherit: config.env },
+    environment: { inherit: plan.environment.inherited },
     sandbox,
     metadata: toJson(createNote(plan)),
     signal:

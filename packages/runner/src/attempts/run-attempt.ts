@@ -20,6 +20,8 @@ import type { ConflictRadar } from "./conflict-radar.ts";
 import { RADAR_FILE } from "./conflict-radar.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
+import type { KeptKeys } from "./keep-keys.ts";
+import { keepKeys } from "./keep-keys.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import type { LadderWork } from "./keep-ladder-work.ts";
 import { keepLadderWork } from "./keep-ladder-work.ts";
@@ -155,11 +157,12 @@ async function work(
     if (job.ladder === null) await requireClaim(context, job);
     const origin = await planOrigin(context, job, agent);
     done.origin = origin;
-    const { workspace } = await prepare(context, lease, job, { done, origin, signal });
+    const named = await readAgentEnvironment(agent, context.environment);
+    const environment = keepKeys(context.config, named, context.environment);
+    const { workspace } = await prepare(context, lease, job, { done, origin, environment, signal });
     const { sessions: host, homes, config } = context;
     await using session = await openAttemptSession({ host, homes, agent, job, workspace, config, signal });
     done.said = session.work;
-    const environment = await readAgentEnvironment(agent, context.environment);
     // Who resolves a conflict works where others do on purpose.
     await using watch = origin.plan === null ? context.radar.watch({ ...context, ...job, workspace }) : null;
     const onEdit = (): void => watch?.noteEdit();
@@ -174,7 +177,7 @@ async function work(
       hosted,
       meter: context.limits.book.open(job, config.budgets, context.now()),
       gate: context.limits.gate,
-      environment,
+      environment: environment.shown,
       onEdit,
       signal,
     });
@@ -189,9 +192,14 @@ async function prepare(
   context: AttemptContext,
   lease: Lease,
   job: AttemptJob,
-  parts: { readonly done: Work; readonly origin: AttemptOrigin; readonly signal: AbortSignal },
+  parts: {
+    readonly done: Work;
+    readonly origin: AttemptOrigin;
+    readonly environment: KeptKeys;
+    readonly signal: AbortSignal;
+  },
 ): Promise<PreparedWorkspace> {
-  const { done, origin, signal } = parts;
+  const { done, origin, environment, signal } = parts;
   const { plan, start } = origin;
   // What stands on a stuck change is recovered by the ladder, not by a commit of its own.
   const parent = plan === null ? origin.parent : null;
@@ -200,6 +208,7 @@ async function prepare(
     job,
     ...(start === null ? {} : { start }),
     note: { parent, memory: done.memory },
+    environment,
     signal,
   });
   done.prepared = prepared;

@@ -56,6 +56,29 @@ test("links that an agent made are not followed", async () => {
   expect(await readdir(next, { recursive: true })).toEqual([".codex"]);
 });
 
+test("what comes back goes over no link that stands in the next HOME already", async () => {
+  const homes = openAgentHomes(join(folder, "kept"));
+  const first = join(folder, "first");
+  await write(join(first, ".claude/projects/file"), "the agent's\n");
+  await write(join(first, ".claude.json"), "the agent's\n");
+  await homes.keep(SESSION, first, [".claude", ".claude.json"]);
+  for (const plant of [
+    (home: string): Promise<void> => symlink(join(folder, "victim"), join(home, ".claude")),
+    (home: string): Promise<void> => symlink(join(folder, "victim/file"), join(home, ".claude.json")),
+    async (home: string): Promise<void> => {
+      await mkdir(join(home, ".claude"));
+      await symlink(join(folder, "victim"), join(home, ".claude/projects"));
+    },
+  ]) {
+    const home = await mkdtemp(join(folder, "home-"));
+    await write(join(folder, "victim/file"), "the person's\n");
+    await plant(home);
+    expect(await homes.restore(SESSION, home)).toBe(false);
+    expect(await readdir(join(folder, "victim"), { recursive: true })).toEqual(["file"]);
+    expect(await readFile(join(folder, "victim/file"), "utf8")).toBe("the person's\n");
+  }
+});
+
 test("what nobody came back to for 30 days is forgotten", async () => {
   const kept = join(folder, "kept");
   const homes = openAgentHomes(kept);

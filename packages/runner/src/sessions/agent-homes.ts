@@ -25,10 +25,17 @@ interface Budget {
 
 class TooMuchError extends Error {}
 
-/** Folders and plain files only: a link that an agent made leads nowhere, and is not followed. */
+class LinkInTheWayError extends Error {}
+
+/**
+ * Folders and plain files only: a link that an agent made leads nowhere, and is not followed. Neither is one that stands at the
+ * target: what ran in a new workspace before (the setup command, say) may have put it there to lead Canopy out.
+ */
 async function copyPlain(from: string, to: string, budget: Budget): Promise<void> {
   const info = await lstat(from).catch(() => null);
   if (info === null) return;
+  const there = await lstat(to).catch(() => null);
+  if (there?.isSymbolicLink() === true) throw new LinkInTheWayError(to);
   if (info.isDirectory()) {
     await mkdir(to, { recursive: true, mode: 0o700 });
     for (const name of await readdir(from)) {
@@ -77,8 +84,13 @@ export function openAgentHomes(directory: string): AgentHomes {
       const source = join(directory, sessionId);
       if ((await stat(source).catch(() => null)) === null) return false;
       const budget: Budget = { bytes: 0, files: 0 };
-      await copyPlain(source, home, budget);
-      return budget.files > 0;
+      try {
+        await copyPlain(source, home, budget);
+        return budget.files > 0;
+      } catch (error) {
+        if (error instanceof LinkInTheWayError) return false;
+        throw error;
+      }
     },
     async expire(nowMs) {
       for (const name of await readdir(directory).catch(() => [])) {

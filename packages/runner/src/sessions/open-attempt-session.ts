@@ -1,6 +1,7 @@
-import { mkdir } from "node:fs/promises";
+import { lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AttemptJob, ProjectConfig } from "@canopy/protocol";
+import { CanopyError } from "@canopy/protocol";
 import type { ResolvedAgent } from "@canopy/agents";
 import type { Workspace } from "@canopy/workspace";
 import type { AgentHomes } from "./agent-homes.ts";
@@ -33,6 +34,17 @@ export function isConversational(agent: ResolvedAgent): boolean {
   return kind !== "command" && kind !== "scripted";
 }
 
+/** The setup command has run in this HOME: what stands there may be a link that leads out. */
+async function makeSocketFolder(home: string): Promise<string> {
+  const folder = join(home, ".canopy");
+  await mkdir(folder, { mode: 0o700 }).catch(() => undefined);
+  const info = await lstat(folder).catch(() => null);
+  if (info?.isDirectory() === true) return folder;
+  throw new CanopyError("workspace.failed", "the workspace's HOME has something else at .canopy", {
+    hint: "See what [workspace] setup does there.",
+  });
+}
+
 /** Opens an attempt's session; what its agent remembers of earlier attempts is in its HOME afterwards. */
 export async function openAttemptSession(options: AttemptSessionOptions): Promise<AttemptSession> {
   const { host, homes, agent, job, workspace, config, signal } = options;
@@ -40,8 +52,7 @@ export async function openAttemptSession(options: AttemptSessionOptions): Promis
   if (host === undefined || !isConversational(agent)) {
     return { hosted: null, work, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  const socketFolder = join(workspace.homeDirectory, ".canopy");
-  await mkdir(socketFolder, { recursive: true, mode: 0o700 });
+  const socketFolder = await makeSocketFolder(workspace.homeDirectory);
   const permissions = permissionsOf(config.permissions, job);
   const hosted = await host.open({ job, socketFolder, workspace: work.tools, permissions });
   if (hosted.readPast() !== null) await homes?.restore(job.sessionId, workspace.homeDirectory);

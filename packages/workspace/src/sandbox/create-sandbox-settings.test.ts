@@ -47,3 +47,20 @@ test("the role wins over the agent, and the agent over the project; providers ar
     { ...common, level: "none", network: "deny", own: ["mine.test"], hasProvider: false },
   ]);
 });
+
+test("keys go to the proxy when it is to add them, and where there is none that is an error", async () => {
+  const ask = (network: "allowlist" | "allow", credentials: "proxy" | "environment"): Promise<unknown> =>
+    createSandboxSettings({
+      config: sandboxConfigSchema.parse({ network, credentials }),
+      role: "worker",
+      agent: "claude",
+      environment: { ANTHROPIC_API_KEY: "secret" },
+      commandLine: [],
+      readOnly: [],
+    }).then((settings) => settings.credentials);
+  expect(await ask("allowlist", "environment")).toEqual([]);
+  expect(await ask("allowlist", "proxy")).toEqual([
+    { name: "anthropic", header: "x-api-key", value: "secret", origin: "https://api.anthropic.com" },
+  ]);
+  await expect(ask("allow", "proxy")).rejects.toMatchObject({ code: "config.invalid" });
+});

@@ -1,8 +1,12 @@
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { CanopyError } from "@canopy/protocol";
 import type { SandboxConfig, SandboxRole } from "@canopy/protocol";
 import { listProviderHosts, REGISTRY_HOSTS } from "./known-hosts.ts";
-import type { SandboxLimits, SandboxSettings } from "./sandbox-settings.ts";
+import { PROXY_PORT } from "./egress-proxy.ts";
+import { planCredentials } from "./proxy-credentials.ts";
+import type { ProxyCredential } from "./proxy-credentials.ts";
+import type { NetworkPolicy, SandboxLevel, SandboxLimits, SandboxSettings } from "./sandbox-settings.ts";
 
 /** For whom a sandbox is. */
 export interface SandboxSubject {
@@ -12,6 +16,8 @@ export interface SandboxSubject {
   readonly agent: string | null;
   /** What the person's configuration says that the agent is started with. */
   readonly commandLine: readonly string[];
+  /** What the agent would be given of the person's environment; left out: nothing. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** What else must be readable, such as the repository's objects. */
   readonly readOnly: readonly string[];
 }
@@ -46,15 +52,33 @@ function choose<T>(role: T | undefined, agent: T | undefined, project: T): T {
   return role ?? agent ?? project;
 }
 
+/** Throws `config.invalid` where there is no proxy that could add them: the keys must not go to the agent instead. */
+function keepCredentials(
+  { config, environment = {} }: SandboxSubject,
+  level: SandboxLevel,
+  network: NetworkPolicy,
+): readonly ProxyCredential[] {
+  if (config.credentials === "environment") return [];
+  const { credentials } = planCredentials(environment, PROXY_PORT);
+  if (credentials.length === 0 || (level === "sandbox" && network === "allowlist")) return credentials;
+  throw new CanopyError(
+    "config.invalid",
+    `[sandbox] credentials = "proxy" needs level "sandbox" and network "allowlist", not "${level}" and "${network}"`,
+    { hint: "Only there is a proxy between the agent and the model's provider." },
+  );
+}
+
 /** Works out what a role's processes may reach: the project's settings, then the agent's, then the role's. */
 export async function createSandboxSettings(subject: SandboxSubject): Promise<SandboxSettings> {
   const { config, role, agent } = subject;
   const forAgent = agent === null || !Object.hasOwn(config.agents, agent) ? undefined : config.agents[agent];
   const forRole = config.roles[role];
+  const level = choose(forRole?.level, forAgent?.level, config.level);
+  const network = choose(forRole?.network, forAgent?.network, config.network);
   const named = await listNamedFiles([agent ?? "", ...subject.commandLine]);
   return {
-    level: choose(forRole?.level, forAgent?.level, config.level),
-    network: choose(forRole?.network, forAgent?.network, config.network),
+    level,
+    network,
     allow: [
       ...REGISTRY_HOSTS,
       ...(agent === null ? [] : listProviderHosts(agent)),
@@ -75,6 +99,7 @@ export async function createSandboxSettings(subject: SandboxSubject): Promise<Sa
     copyConfigs: config.copy_configs,
     hasToolCaches: config.tool_caches,
     limits: toLimits(config.limits),
+    credentials: keepCredentials(subject, level, network),
     container: { image: config.container.image ?? null, engine: config.container.engine ?? null },
   };
 }

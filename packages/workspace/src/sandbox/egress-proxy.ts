@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { lookup } from "node:dns/promises";
 import { createServer, request as requestHttp } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
@@ -6,6 +7,8 @@ import { BlockList, connect, isIP } from "node:net";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
+import { forwardWithCredential, matchCredential } from "./proxy-credentials.ts";
+import type { ProxyCredential } from "./proxy-credentials.ts";
 
 /** Where the proxy is in a sandbox, on the sandbox's own loopback. */
 export const PROXY_PORT = 3128;
@@ -30,6 +33,10 @@ export interface RefusalRecord extends Refusal {
 /** What an egress proxy lets out, and whom it tells of what it does not. */
 export interface EgressOptions {
   readonly allow: readonly string[];
+  /** Keys that are added to requests which the sandbox sends to the proxy itself. */
+  readonly credentials?: readonly ProxyCredential[];
+  /** Listens on a port of the machine's loopback instead of a socket file, where there is no loopback of the sandbox's own. */
+  readonly isOnLoopback?: boolean;
   /** Told of each host, port and reason once. */
   readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
 }
@@ -37,6 +44,8 @@ export interface EgressOptions {
 /** The only way out of a sandbox. It listens on a socket file, asks names for itself, and lets out what is on its list. */
 export interface EgressProxy extends AsyncDisposable {
   readonly socketPath: string;
+  /** Where programs find it on the loopback that they see. */
+  readonly port: number;
   readonly env: Readonly<Record<string, string>>;
   /** What was refused, oldest first; at most 500. */
   readonly refusals: readonly Refusal[];
@@ -94,17 +103,20 @@ export function isPrivateAddress(address: string): boolean {
 
 class Proxy implements EgressProxy {
   readonly socketPath: string;
+  port = PROXY_PORT;
   readonly refusals: Refusal[] = [];
   readonly #rules: readonly Rule[];
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
   readonly #told = new Set<string>();
   readonly #onRefusal: EgressOptions["onRefusal"];
+  readonly #credentials: readonly ProxyCredential[];
 
   constructor(folder: string, options: EgressOptions) {
     this.socketPath = join(folder, SOCKET_NAME);
     this.#rules = options.allow.map(parseEgressRule);
     this.#onRefusal = options.onRefusal;
+    this.#credentials = options.credentials ?? [];
     this.#server = createServer((request, response) => void this.#forward(request, response));
     this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void this.#tunnel(request.url ?? "", socket, head);
@@ -113,7 +125,7 @@ class Proxy implements EgressProxy {
   }
 
   get env(): Record<string, string> {
-    const url = `http://127.0.0.1:${PROXY_PORT}`;
+    const url = `http://127.0.0.1:${this.port}`;
     const names = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"];
     return {
       ...Object.fromEntries(names.map((name) => [name, url])),
@@ -136,6 +148,13 @@ class Proxy implements EgressProxy {
     } finally {
       await handle.close();
     }
+  }
+
+  async listenOnLoopback(): Promise<void> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    const address = this.#server.address();
+    if (typeof address === "object" && address !== null) this.port = address.port;
   }
 
   #keep(socket: Duplex): void {
@@ -195,6 +214,8 @@ class Proxy implements EgressProxy {
   }
 
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const own = matchCredential(this.#credentials, request.url ?? "");
+    if (own !== null) return forwardWithCredential(request, response, own.credential, own.path);
     const url = URL.parse(request.url ?? "");
     const port = url === null || url.port === "" ? 80 : Number(url.port);
     const address = url?.protocol === "http:" ? await this.#admit(url.hostname, port) : null;
@@ -228,6 +249,6 @@ class Proxy implements EgressProxy {
 export async function startEgressProxy(folder: string, options: EgressOptions): Promise<EgressProxy> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const proxy = new Proxy(folder, options);
-  await proxy.listen(folder);
+  await (options.isOnLoopback === true ? proxy.listenOnLoopback() : proxy.listen(folder));
   return proxy;
 }

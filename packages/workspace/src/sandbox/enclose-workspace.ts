@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
+import { platform } from "node:process";
 import { CanopyError } from "@canopy/protocol";
 import type { BuiltWorkspace } from "../build-workspace.ts";
+import { createSeatbeltProvider } from "../seatbelt/seatbelt-provider.ts";
 import { createContainerProvider } from "../container/container-provider.ts";
 import { isOverlayBackend, needsUserNamespace } from "../mount-script.ts";
 import { startNamespaceHolder } from "../namespace-holder.ts";
@@ -20,6 +22,7 @@ import type { Sandbox } from "./open-sandbox.ts";
 import { cachesDirectory } from "./plan-caches.ts";
 import { openResourceGroup } from "./resource-group.ts";
 import type { ResourceGroup } from "./resource-group.ts";
+import type { SandboxProvider } from "./sandbox-provider.ts";
 import type { SandboxLevel, SandboxSettings } from "./sandbox-settings.ts";
 import { createSandboxView } from "./sandbox-view.ts";
 
@@ -79,6 +82,8 @@ function listWritten({ built, layout }: EncloseOptions): string[] {
 
 async function makeView(options: EncloseOptions, group: ResourceGroup): Promise<Enclosure> {
   const { built, layout, settings, backend, path, state } = options;
+  // The programs that set limits are Linux's.
+  if (settings.level === "process" && platform !== "linux") return { view: built.view, sandbox: null };
   if (settings.level === "process") {
     const isCountedApart = isOverlayBackend(backend) && needsUserNamespace(backend);
     const { limits } = settings;
@@ -148,10 +153,18 @@ function enclose(options: EncloseOptions, made: Enclosure, rest: EnclosureRest):
   };
 }
 
+/** Who makes the level, when it is not this package by namespaces. */
+function findProvider({ level, container }: SandboxSettings): SandboxProvider | null {
+  if (level === "container") return createContainerProvider(container.image, container.engine);
+  return level === "sandbox" && platform === "darwin" ? createSeatbeltProvider() : null;
+}
+
 /** The files are a plain folder: see `Store.#create`. */
-async function encloseInContainer(options: EncloseOptions): Promise<EnclosedWorkspace> {
+async function encloseByProvider(
+  options: EncloseOptions,
+  provider: SandboxProvider,
+): Promise<EnclosedWorkspace> {
   const { built, layout, settings, state } = options;
-  const provider = createContainerProvider(settings.container.image, settings.container.engine);
   const provided = await provider.open({ layout, view: built.view, settings, state });
   const { view } = provided;
   const made = { view, sandbox: null };
@@ -177,7 +190,8 @@ export async function encloseWorkspace(options: EncloseOptions): Promise<Enclose
   const none = (): Promise<null> => Promise.resolve(null);
   if (settings.level === "none") return { built, level: "none", sandbox: null, describeLimitHit: none };
   await copyConfigs(settings, layout);
-  if (settings.level === "container") return await encloseInContainer(options);
+  const provider = findProvider(settings);
+  if (provider !== null) return await encloseByProvider(options, provider);
   const group = await openResourceGroup(
     `${layout.workspaceId}-${randomBytes(3).toString("hex")}`,
     settings.limits,

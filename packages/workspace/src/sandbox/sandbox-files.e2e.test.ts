@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { mkdir, mkdtemp, readFile, realpath, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -126,4 +128,27 @@ test("no configuration shows the daemon's own state", async () => {
   await mkdir(join(base, "state"), { recursive: true });
   for (const path of [join(base, "state"), base, join(base, "cache")])
     await expect(create({ readOnly: [path] }), path).rejects.toMatchObject({ code: "config.invalid" });
+});
+
+test("a key that the proxy adds is used from inside, and is nowhere inside", async () => {
+  const keys: unknown[] = [];
+  const provider = createServer((request, response) => {
+    keys.push(request.headers["x-api-key"]);
+    response.end("an answer");
+  });
+  provider.listen(0, "127.0.0.1");
+  await once(provider, "listening");
+  const address = provider.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const credential = {
+    name: "anthropic",
+    header: "x-api-key",
+    value: "canary-key",
+    origin: `http://127.0.0.1:${port}`,
+  };
+  await using workspace = await create({ network: "allowlist", credentials: [credential] });
+  const script = `curl -sS -H 'x-api-key: kept-by-canopy' http://127.0.0.1:3128/.canopy/anthropic/v1/messages; echo; grep -rl canary-key /proc/[0-9]*/environ "$HOME" "$TMPDIR" . 2>/dev/null; curl -sS -m 5 http://127.0.0.1:${port}/ 2>/dev/null || echo refused`;
+  expect(await ask(workspace, script)).toEqual(["an answer", "refused"]);
+  expect(keys).toEqual(["canary-key"]);
+  provider.close();
 });

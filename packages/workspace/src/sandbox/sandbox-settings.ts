@@ -1,3 +1,5 @@
+import type { ProxyCredential } from "./proxy-credentials.ts";
+
 /** How much a workspace's processes are kept from. */
 export type SandboxLevel = "none" | "process" | "sandbox" | "container";
 
@@ -38,6 +40,8 @@ export interface SandboxSettings {
   /** Shows the caches of package managers in the private HOME: what is written there is the workspace's alone. */
   readonly hasToolCaches: boolean;
   readonly limits: SandboxLimits;
+  /** Keys that the egress proxy adds, so that the sandbox need not hold them. */
+  readonly credentials: readonly ProxyCredential[];
   /** For level `container`: the image, and the engine's socket when it is not one of the usual. */
   readonly container: { readonly image: string | null; readonly engine: string | null };
 }
@@ -54,5 +58,6 @@ export const PROCESS_SETTINGS: SandboxSettings = {
   copyConfigs: [],
   hasToolCaches: false,
   limits: {},
+  credentials: [],
   container: { image: null, engine: null },
 };
