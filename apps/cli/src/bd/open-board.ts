@@ -10,6 +10,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 export interface BoardRead {
   readonly statuses?: readonly string[];
   readonly ids?: readonly string[];
+  /** Only those that can be begun. */
+  readonly isReady?: boolean;
   readonly withComments?: boolean;
 }
 
@@ -54,16 +56,17 @@ async function findActor(given: string | undefined): Promise<string> {
   return userInfo().username;
 }
 
-function toQuery({ statuses, ids, withComments }: BoardRead): string {
+function toQuery({ statuses, ids, isReady, withComments }: BoardRead): string {
   const query = new URLSearchParams();
   if (statuses !== undefined) query.set("status", statuses.join(","));
   for (const id of ids ?? []) query.append("issue", id);
+  if (isReady === true) query.set("ready", "true");
   if (withComments === true) query.set("comments", "true");
   return query.size === 0 ? "" : `?${query.toString()}`;
 }
 
 async function fixPrefix(api: ProjectApi, actor: string, wanted: string | undefined): Promise<string> {
-  const first = (await api.ask("GET", "/board?status=none")) as Board;
+  const first = (await api.ask("GET", "/board?issues=none")) as Board;
   if (first.prefix !== null && (wanted === undefined || wanted === first.prefix)) return first.prefix;
   const command = { type: "board.init", prefix: wanted ?? toPrefix(api.project.name) };
   return readField<string>(await api.ask("POST", "/board", { actor, command }), "prefix");

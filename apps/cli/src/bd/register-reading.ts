@@ -111,9 +111,10 @@ function registerReady(bd: Command, setExit: (code: number) => void): void {
     .option("--include-deferred", "also those that are put off");
   onCall<ReadyOptions>(command, setExit, async (call) => {
     const { options } = call;
-    const all = await (
-      await call.board()
-    ).read(options.parent === undefined ? { statuses: ["open", "deferred"] } : {});
+    // Parts of an issue are found by way of all that are between.
+    const deferred = { statuses: ["open", "deferred"] };
+    const query = options.includeDeferred === true ? deferred : { isReady: true };
+    const all = await (await call.board()).read(options.parent === undefined ? query : {});
     const isWanted = (issue: BoardIssue): boolean =>
       issue.isReady ||
       (options.includeDeferred === true &&

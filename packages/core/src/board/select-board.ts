@@ -11,6 +11,8 @@ import { formatIssueTime, parseIssueTime } from "./issue-time.ts";
 export interface BoardQuery {
   readonly statuses?: readonly string[];
   readonly taskIds?: ReadonlySet<string>;
+  /** Only those that can be begun. */
+  readonly isReady?: boolean;
   readonly withComments?: boolean;
 }
 
@@ -181,6 +183,7 @@ export function selectBoard(sql: Sql, query: BoardQuery, nowMs: number): Board {
     if (query.taskIds !== undefined && !query.taskIds.has(task.taskId)) continue;
     const status = showIssueStatus(task, view.extras.get(task.taskId));
     if (wanted !== null && !wanted.has(status)) continue;
+    if (query.isReady === true && !isReady(view, task)) continue;
     issues.push(toIssue(view, task, query.withComments === true));
   }
   return { prefix: view.prefix, issues };
