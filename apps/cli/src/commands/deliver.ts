@@ -2,6 +2,7 @@ import type { DeliverReport } from "@canopy/protocol";
 import type { RegisterCommands } from "../run-cli.ts";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
+import { listRuleChanges } from "../deliver/list-rule-changes.ts";
 import { listReviewCommits, pushForReview } from "../deliver/push-for-review.ts";
 import type { PushResult } from "../deliver/push-for-review.ts";
 import { buildReviewText } from "../deliver/review-body.ts";
@@ -9,13 +10,24 @@ import type { ReviewState } from "../deliver/review-body.ts";
 import { sanitizeLine, sanitizeText } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
 
+/** A delivery, and which of its files tell programs of the person's what to run or what they may. */
+export interface Delivery extends DeliverReport {
+  readonly rulesChanged: readonly string[];
+}
+
 /** Brings landed work to the user's branch, or says what stands in the way. */
-export async function deliver(api: ProjectApi, isDryRun: boolean): Promise<DeliverReport> {
-  return (await api.ask("POST", "/deliver", { path: process.cwd(), dryRun: isDryRun })) as DeliverReport;
+export async function deliver(api: ProjectApi, isDryRun: boolean): Promise<Delivery> {
+  const cwd = process.cwd();
+  const report = (await api.ask("POST", "/deliver", { path: cwd, dryRun: isDryRun })) as DeliverReport;
+  return { ...report, rulesChanged: await listRuleChanges(report, cwd) };
 }
 
 /** What came of a delivery, for people. */
-export function formatDelivery(report: DeliverReport): string {
+export function formatDelivery(report: Delivery): string {
+  return [formatOutcome(report), ...formatRules(report.rulesChanged)].join("\n");
+}
+
+function formatOutcome(report: DeliverReport): string {
   const commits = `${report.commitCount} ${report.commitCount === 1 ? "commit" : "commits"}`;
   switch (report.state) {
     case "delivered":
@@ -34,6 +46,13 @@ export function formatDelivery(report: DeliverReport): string {
         ...report.conflicts.map((file) => `  conflict: ${sanitizeLine(file.path)} (${file.kind})`),
       ].join("\n");
   }
+}
+
+function formatRules(paths: readonly string[]): string[] {
+  if (paths.length === 0) return [];
+  const names = paths.slice(0, 20).map((path) => sanitizeLine(path));
+  const more = paths.length > names.length ? ` and ${paths.length - names.length} more` : "";
+  return [`READ FIRST, for they tell your tools what to run and what agents may: ${names.join(", ")}${more}`];
 }
 
 interface Review {

@@ -54,6 +54,8 @@ mkdir -p .GIT/hooks 'git~1' sub/.Git
 echo trap > .GIT/config; echo trap > 'git~1/config'; echo trap > sub/.Git/config; echo kept > sub/kept.txt
 echo '*.trap filter=trap diff=trap' > .gitattributes
 echo work > work.trap
+mkdir -p packages/a/.vscode
+echo '{}' > packages/a/.vscode/tasks.json
 git add work.trap .gitattributes
 git commit -qm 'mine' work.trap .gitattributes
 echo more >> work.trap
@@ -71,7 +73,17 @@ test("hooks and configuration that an agent plants run where it is, and never wh
   );
   expect(ran.code, ran.stdout + ran.stderr).toBe(0);
   const names = (await userGit(cwd, "ls-tree", "-r", "--name-only", "canopy/main")).split("\n");
-  expect(names).toEqual([".gitattributes", "shared.txt", "sub/kept.txt", "work.trap"]);
+  expect(names).toEqual([
+    ".gitattributes",
+    "packages/a/.vscode/tasks.json",
+    "shared.txt",
+    "sub/kept.txt",
+    "work.trap",
+  ]);
+  // What could loosen something at the person's is named before they go on.
+  expect((await home.canopy(["deliver", "--dry-run"], { cwd })).stdout).toContain(
+    "READ FIRST, for they tell your tools what to run and what agents may: packages/a/.vscode/tasks.json\n",
+  );
   await home.ask(["deliver"], { cwd });
   await userGit(cwd, "status");
   await userGit(cwd, "log", "-p", "-1");

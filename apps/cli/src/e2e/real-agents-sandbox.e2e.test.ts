@@ -1,0 +1,102 @@
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer, request as requestHttp } from "node:http";
+import type { Server } from "node:http";
+import { dirname, join } from "node:path";
+import { createModelScript, startScriptedModel } from "@canopy/agents";
+import type { ScriptedModel } from "@canopy/agents";
+import { GEMINI_SETTINGS, findRealAgent, launchRealAgent } from "@canopy/testkit";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RunSummary } from "../run/summarize-run.ts";
+import { createTestRepository, userGit } from "./create-test-repository.ts";
+import { NOTHING_LEFT } from "./find-leftovers.ts";
+import { openTestHome, parseJson } from "./open-test-home.ts";
+import type { TestHome } from "./open-test-home.ts";
+
+const KEY = "sk-canary-9f31c2";
+
+let home: TestHome;
+let model: ScriptedModel;
+let provider: Server;
+let providerUrl = "";
+const keys = new Set<string>();
+
+/** Stands for the provider: notes the key that it is sent, and lets the scripted model answer. */
+async function startProvider(): Promise<void> {
+  provider = createServer((incoming, answer) => {
+    keys.add(String(incoming.headers["x-api-key"] ?? incoming.headers["x-goog-api-key"]));
+    const { method = "GET", url = "/", headers } = incoming;
+    const upstream = requestHttp(new URL(url, model.url), { method, headers }, (response) => {
+      answer.writeHead(response.statusCode ?? 502, response.headers);
+      response.pipe(answer);
+    });
+    upstream.on("error", () => answer.destroy());
+    incoming.pipe(upstream);
+  });
+  provider.listen(0, "127.0.0.1");
+  await once(provider, "listening");
+  const address = provider.address();
+  providerUrl = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
+}
+
+beforeAll(async () => {
+  home = await openTestHome();
+  model = await startScriptedModel();
+  await startProvider();
+});
+afterAll(async () => {
+  provider.closeAllConnections();
+  provider.close();
+  await model.close();
+  const left = await home.shutDown();
+  await home[Symbol.asyncDispose]();
+  expect(left).toEqual(NOTHING_LEFT);
+});
+
+describe.each([
+  ["claude", "ANTHROPIC_API_KEY"],
+  ["gemini", "GEMINI_API_KEY"],
+] as const)("the real %s in the default sandbox", (name, variable) => {
+  const program = findRealAgent(name);
+
+  test.skipIf(program === null)("works with a key that it never holds", async () => {
+    const cwd = join(home.root, `boxed-${name}`);
+    const { driver, command, env } = launchRealAgent(name, program ?? "", providerUrl);
+    const [first, ...args] = command;
+    const settings = join(home.root, "gemini-settings.json");
+    await writeFile(settings, GEMINI_SETTINGS);
+    const all = { ...env, [variable]: KEY, GEMINI_CLI_SYSTEM_SETTINGS_PATH: settings };
+    const folder = dirname(/^(.*\/node_modules)\//.exec(program ?? "")?.[1] ?? "/nowhere/node_modules");
+    const config = [
+      "[sandbox]",
+      'credentials = "proxy"',
+      // The agents lie in the home of whoever runs the tests, which is not this test's.
+      `permit = ${JSON.stringify([folder])}`,
+      `read_only = ${JSON.stringify([settings])}`,
+      "[agents.real]",
+      `driver = ${JSON.stringify(driver)}`,
+      `command = ${JSON.stringify(first)}`,
+      `args = ${JSON.stringify(args)}`,
+      `env = ${JSON.stringify(Object.keys(all))}`,
+    ].join("\n");
+    await createTestRepository(cwd, { "shared.txt": "start\n", ".canopy/config.toml": `${config}\n` });
+    await home.canopy(["down"]);
+    keys.clear();
+    const script = createModelScript([
+      { tool: "bash", args: { command: "(env; cat /proc/[0-9]*/environ) > snooped.txt 2>&1" } },
+      { tool: "write", args: { path: "done.txt", content: "done\n" } },
+      { text: "done" },
+    ]);
+    await home.ask(["task", "add", "Do it", "--description", script], { cwd, env: all });
+    const result = await home.canopy(["run", "--agent", "real", "--max-retries", "0", "--json"], {
+      cwd,
+      env: all,
+    });
+    const { failed, landed } = parseJson<RunSummary>(result.stdout);
+    expect([failed, landed.map(({ title }) => title)]).toEqual([[], ["Do it"]]);
+    expect(await userGit(cwd, "show", "canopy/main:done.txt")).toBe("done");
+    const snooped = await userGit(cwd, "show", "canopy/main:snooped.txt");
+    expect([snooped.includes(`${variable}=kept-by-canopy`), snooped.includes(KEY)]).toEqual([true, false]);
+    expect([...keys]).toEqual([KEY]);
+  });
+});
