@@ -77,8 +77,12 @@ export function selectTaskByIssueId(sql: Sql, id: string): Task | undefined {
     : undefined;
 }
 
-/** Like `selectTaskByIssueId`; finds also a task with an id of its own by `PREFIX-NUMBER`, when nobody has that id. */
-export function findIssue(sql: Sql, id: string): Task | undefined {
+/**
+ * Like `selectTaskByIssueId`, also for `bd:ID`; finds also a task with an id of its own by `PREFIX-NUMBER`, when nobody
+ * has that id.
+ */
+export function findIssue(sql: Sql, reference: string): Task | undefined {
+  const id = reference.startsWith(IMPORTED) ? reference.slice(IMPORTED.length) : reference;
   const exact = selectTaskByIssueId(sql, id);
   if (exact !== undefined) return exact;
   const number = readOwnNumber(id, selectPrefix(sql));

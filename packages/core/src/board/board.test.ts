@@ -380,3 +380,20 @@ test("[TK10] the prompt holds what an issue says beside its description", () => 
   const prompt = leased?.payload.kind === "attempt" ? leased.payload.prompt : "";
   expect(prompt).toContain("For TOML.\n\n## Design\nby hand\n\n## Acceptance criteria\ndates work\n");
 });
+
+test("[BD2] an import of tasks that names an issue brings it up to date instead of making another one", () => {
+  const board = openBoard();
+  board.create("one");
+  const tasks = [
+    { title: "one, again", externalReference: "bd:web-1" },
+    { title: "two", externalReference: "bd:new-1", dependencies: [{ on: "bd:web-1" }] },
+  ];
+  expect(board.driver.accept({ type: "task.import", tasks })).toMatchObject({
+    createdCount: 1,
+    updatedCount: 1,
+  });
+  expect(board.issues().map(({ record, blockedBy }) => [record["id"], record["title"], blockedBy])).toEqual([
+    ["web-1", "one, again", []],
+    ["new-1", "two", ["web-1"]],
+  ]);
+});
