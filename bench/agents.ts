@@ -1,12 +1,29 @@
-// What Canopy adds to an agent: the same program and prompt, once read raw from its own output and once through its
-// driver. Claude and Codex only: for the others the driver speaks ACP, which has no raw twin to compare with.
-import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+// What Canopy adds to an agent: the same program and prompt, once run by hand and read raw, once through its driver, turn about,
+// with the time to the first text and the memory of all processes that the session started.
+import { randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { EventQueue, EventWriter, createModelScript, spawnLocal, startScriptedModel } from "@canopy/agents";
-import type { ScriptedModel } from "@canopy/agents";
-import { createRealAgentDriver, findRealAgent, launchRealAgent } from "@canopy/testkit";
+import {
+  EventQueue,
+  EventWriter,
+  createModelScript,
+  createToolBridge,
+  spawnLocal,
+  startScriptedModel,
+} from "@canopy/agents";
+import type { AgentMcpServer, ScriptedModel } from "@canopy/agents";
+import { brandId } from "@canopy/protocol";
+import { createAgentToolServer } from "@canopy/server/mcp";
+import {
+  GEMINI_SETTINGS,
+  createRealAgentDriver,
+  findRealAgent,
+  launchRealAgent,
+  openTestHost,
+} from "@canopy/testkit";
 import type { RealAgentName } from "@canopy/testkit";
+import { serveTools } from "../apps/daemon/src/sessions/serve-tools.ts";
+import { DIRECT } from "./agents-direct.ts";
 import type { BenchResult } from "./bench-result.ts";
 import { median, roundMs } from "./bench-result.ts";
 import { percentileOf } from "./measure.ts";
@@ -17,30 +34,53 @@ const PROMPT = `go ${createModelScript([{ text: "ready steady go ".repeat(60) }]
 interface Measured {
   readonly openMs: number;
   readonly firstTextMs: number;
+  readonly memoryMb: number;
 }
 
 interface Place {
   readonly folder: string;
+  readonly home: string;
+  readonly cwd: string;
   readonly env: Record<string, string>;
 }
 
 async function createPlace(base: string): Promise<Place> {
   const folder = await mkdtemp(join(base, "run-"));
-  for (const name of ["home", "tmp", "work"]) await mkdir(join(folder, name));
-  const env = { PATH: process.env["PATH"] ?? "", HOME: join(folder, "home"), TMPDIR: join(folder, "tmp") };
-  return { folder, env };
+  const [home, tmp, cwd] = [join(folder, "home"), join(folder, "tmp"), join(folder, "work")];
+  for (const path of [join(home, ".gemini"), tmp, cwd]) await mkdir(path, { recursive: true });
+  await writeFile(join(home, ".gemini", "settings.json"), GEMINI_SETTINGS);
+  const env = { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmp, TERM: "dumb" };
+  return { folder, home, cwd, env };
 }
 
-async function throughDriver(name: RealAgentName, place: Place, model: ScriptedModel): Promise<Measured> {
+/** Proportional set size of every process with this HOME: what is shared is counted once. */
+async function measureMemoryMb(home: string): Promise<number> {
+  let kilobytes = 0;
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
+    if (!environment.includes(`HOME=${home}\0`)) continue;
+    const smaps = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
+    kilobytes += Number(/^Pss:\s+(\d+)/m.exec(smaps)?.[1] ?? 0);
+  }
+  return Math.round(kilobytes / 1024);
+}
+
+async function throughDriver(
+  name: RealAgentName,
+  place: Place,
+  model: ScriptedModel,
+  mcpServers: readonly AgentMcpServer[] = [],
+): Promise<Measured> {
   const launch = launchRealAgent(name, findRealAgent(name) ?? "", model.url);
   const startedAt = performance.now();
   const session = await createRealAgentDriver(name, launch).start({
     spawn: spawnLocal,
-    cwd: join(place.folder, "work"),
+    cwd: place.cwd,
     env: { ...place.env, ...launch.env },
     model: launch.model,
     systemAppend: null,
-    mcpServers: [],
+    mcpServers,
     permissionPolicy: "allow-all",
     resume: null,
     task: null,
@@ -53,31 +93,20 @@ async function throughDriver(name: RealAgentName, place: Place, model: ScriptedM
       if (event.type === "message.delta" && firstTextMs === 0) firstTextMs = performance.now() - startedAt;
   })();
   await session.prompt(PROMPT);
+  const memoryMb = await measureMemoryMb(place.home);
   await session.close();
   await reading;
-  return { openMs, firstTextMs };
+  return { openMs, firstTextMs, memoryMb };
 }
 
-/** Claude run directly with the same flags; the first text is the first delta that it prints. */
-async function claudeRaw(place: Place, model: ScriptedModel): Promise<Measured> {
-  const { env } = launchRealAgent("claude", findRealAgent("claude") ?? "", model.url);
-  const flags =
-    "--print --verbose --input-format stream-json --output-format stream-json --include-partial-messages";
-  const startedAt = performance.now();
-  const child = spawn(findRealAgent("claude") ?? "", flags.split(" "), {
-    cwd: join(place.folder, "work"),
-    env: { ...place.env, ...env },
-    stdio: ["pipe", "pipe", "ignore"],
-  });
-  const message = { role: "user", content: [{ type: "text", text: PROMPT }] };
-  child.stdin.end(`${JSON.stringify({ type: "user", message, parent_tool_use_id: null, session_id: "" })}\n`);
-  let text = "";
-  let firstTextMs = 0;
-  for await (const chunk of child.stdout.setEncoding("utf8")) {
-    text += String(chunk);
-    if (firstTextMs === 0 && text.includes("text_delta")) firstTextMs = performance.now() - startedAt;
-  }
-  return { openMs: 0, firstTextMs };
+async function directly(name: RealAgentName, place: Place, model: ScriptedModel): Promise<Measured> {
+  let memoryMb = 0;
+  const { cwd, env, home } = place;
+  const onEnd = async (): Promise<void> => {
+    memoryMb = await measureMemoryMb(home);
+  };
+  const firstTextMs = await DIRECT[name]({ cwd, env, prompt: PROMPT, model, onEnd });
+  return { openMs: Number.NaN, firstTextMs, memoryMb };
 }
 
 /** How long an event takes from the agent's line to the reader: mapping and queue, without the process. */
@@ -96,36 +125,99 @@ async function eventTimes(): Promise<number[]> {
   return times;
 }
 
-async function measure(
-  label: string,
-  once: (place: Place) => Promise<Measured>,
-  base: string,
-): Promise<(string | number)[][]> {
-  const place = await createPlace(base);
-  const cold = await once(place);
-  const warm: Measured[] = [];
-  for (let run = 0; run < RUNS; run += 1) warm.push(await once(place));
-  const pick = (key: keyof Measured): number => roundMs(median(warm.map((one) => one[key])));
+function row(
+  name: string,
+  files: string,
+  direct: Measured,
+  [ours, withTools]: readonly [Measured, Measured],
+): (string | number)[] {
+  const added = (key: "firstTextMs" | "memoryMb"): number => roundMs(ours[key] - direct[key]);
   return [
-    [label, "cold", roundMs(cold.openMs), roundMs(cold.firstTextMs)],
-    [label, "warm", pick("openMs"), pick("firstTextMs")],
+    name,
+    files,
+    roundMs(direct.firstTextMs),
+    roundMs(ours.firstTextMs),
+    added("firstTextMs"),
+    roundMs(withTools.firstTextMs - direct.firstTextMs),
+    direct.memoryMb,
+    ours.memoryMb,
+    added("memoryMb"),
+    roundMs(withTools.memoryMb - direct.memoryMb),
   ];
 }
 
-/** Starts each installed agent a few times against a scripted model. */
+function middle(all: readonly Measured[]): Measured {
+  const pick = (key: keyof Measured): number => median(all.map((one) => one[key]));
+  return { openMs: pick("openMs"), firstTextMs: pick("firstTextMs"), memoryMb: pick("memoryMb") };
+}
+
+interface Bench {
+  readonly base: string;
+  readonly model: ScriptedModel;
+  readonly tools: AgentMcpServer;
+}
+
+type Triple = readonly [direct: Measured, ours: Measured, withTools: Measured];
+
+async function measure(name: RealAgentName, { base, model, tools }: Bench): Promise<(string | number)[][]> {
+  const places = [await createPlace(base), await createPlace(base), await createPlace(base)] as const;
+  const once = async (): Promise<Triple> => [
+    await directly(name, places[0], model),
+    await throughDriver(name, places[1], model),
+    await throughDriver(name, places[2], model, [tools]),
+  ];
+  const cold = await once();
+  const warm: Triple[] = [];
+  for (let run = 0; run < RUNS; run += 1) warm.push(await once());
+  const middleOf = (index: 0 | 1 | 2): Measured => middle(warm.map((measured) => measured[index]));
+  return [
+    row(name, "cold", cold[0], [cold[1], cold[2]]),
+    row(name, "warm", middleOf(0), [middleOf(1), middleOf(2)]),
+  ];
+}
+
+/** Canopy's tools on a socket, as a session has them. */
+async function openTools(folder: string): Promise<AsyncDisposable & { readonly server: AgentMcpServer }> {
+  const stack = new AsyncDisposableStack();
+  const host = stack.use(openTestHost());
+  const project = host.addProject("bench");
+  const tools = createAgentToolServer({
+    host,
+    log: { info: () => undefined, error: () => undefined },
+    newToken: () => randomUUID(),
+    newKey: () => randomUUID(),
+    now: () => Date.now(),
+    coordinate: () => Promise.resolve({ text: "" }),
+  });
+  const access = tools.grant({
+    projectId: project.projectId,
+    sessionId: brandId("session", "ses_bench"),
+    taskId: null,
+    permissions: { questions: "decide", question_wait: 0 },
+    workspace: {
+      runChecks: () => Promise.resolve([]),
+      submit: () => undefined,
+      park: () => undefined,
+      finish: () => undefined,
+    },
+  });
+  const listener = stack.use(await serveTools(tools, folder));
+  const server = createToolBridge({ path: listener.path, token: access.token });
+  return { server, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** Starts each installed agent a few times against a scripted model, by hand and through its driver. */
 export async function run(): Promise<BenchResult> {
   const cache = join(import.meta.dirname, "..", "node_modules", ".cache");
   await mkdir(cache, { recursive: true });
   const base = await mkdtemp(join(cache, "bench-agents-"));
   const model = await startScriptedModel();
+  await using tools = await openTools(base);
   const rows: (string | number)[][] = [];
   try {
-    if (findRealAgent("claude") !== null)
-      rows.push(...(await measure("claude, run directly", (place) => claudeRaw(place, model), base)));
-    for (const name of ["claude", "codex", "opencode", "gemini"] as const) {
-      if (findRealAgent(name) === null) continue;
-      rows.push(...(await measure(`${name}, by Canopy`, (place) => throughDriver(name, place, model), base)));
-    }
+    for (const name of ["claude", "codex", "opencode", "gemini"] as const)
+      if (findRealAgent(name) !== null)
+        rows.push(...(await measure(name, { model, base, tools: tools.server })));
   } finally {
     await model.close();
     await rm(base, { recursive: true, force: true, maxRetries: 5 });
@@ -134,12 +226,25 @@ export async function run(): Promise<BenchResult> {
   const p99 = percentileOf(times, 0.99);
   return {
     name: "agents",
-    columns: ["agent", "files", "session open ms", "first text ms"],
+    columns: [
+      "agent",
+      "files",
+      "first text by hand ms",
+      "by Canopy ms",
+      "added ms",
+      "with tools ms",
+      "memory by hand MB",
+      "by Canopy MB",
+      "added MB",
+      "with tools MB",
+    ],
     rows,
     notes: [
-      `Median of ${RUNS} warm runs; cold is the first in a fresh HOME (the program is in the file cache either way).`,
+      `Median of ${RUNS} warm runs, turn about; cold is one run in a fresh HOME (the program is in the file cache either way).`,
+      "Memory: proportional set size of all processes of the session after its turn; Canopy's own process is not in it.",
+      "With tools: what Canopy adds when the agent also starts the bridge to Canopy's tools and asks for their list.",
+      "OpenCode has a bridge of its own beside its server, which is what reaches it inside a sandbox.",
       `One tool event through writer and queue: p50 ${percentileOf(times, 0.5).toFixed(4)} ms, p99 ${p99.toFixed(4)} ms.`,
-      "Memory is not measured: a session adds a few objects to a process of 200 to 700 MB.",
     ],
   };
 }

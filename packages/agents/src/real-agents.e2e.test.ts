@@ -1,6 +1,7 @@
 import { describeRealAgent } from "@canopy/testkit";
 
 describeRealAgent("claude", {
+  tellsRefusals: true,
   asksQuestions: true,
   tellsOutput: true,
   keepsSessions: true,
@@ -9,11 +10,18 @@ describeRealAgent("claude", {
     overload: { status: 529, message: "overloaded" },
     authentication: { status: 401, message: "invalid key" },
     "bad-request": { status: 400, message: "bad" },
+    "context-full": {
+      status: 400,
+      message: "prompt is too long: 250000 tokens > 200000 maximum",
+      type: "context_length_exceeded",
+    },
   },
 });
 
 describeRealAgent("codex", {
   // `request_user_input` is offered in codex's plan mode only.
+  // Its API has no such end: a refusal is a message like another.
+  tellsRefusals: false,
   asksQuestions: false,
   tellsOutput: true,
   keepsSessions: true,
@@ -22,13 +30,20 @@ describeRealAgent("codex", {
     overload: { status: 500, message: "broken" },
     authentication: { status: 401, message: "invalid key" },
     "bad-request": { status: 400, message: "bad" },
+    "context-full": {
+      status: 400,
+      message: "prompt is too long: 250000 tokens > 200000 maximum",
+      type: "context_length_exceeded",
+    },
   },
 });
 
 describeRealAgent("opencode", {
-  asksQuestions: false,
+  tellsRefusals: true,
+  asksQuestions: true,
   tellsOutput: true,
   keepsSessions: true,
+  // A full context it compacts by itself and goes on.
   errorKinds: {
     "rate-limit": { status: 429, message: "slow down" },
     authentication: { status: 401, message: "invalid key" },
@@ -37,6 +52,8 @@ describeRealAgent("opencode", {
 });
 
 describeRealAgent("gemini", {
+  // Over ACP gemini 0.61 says nothing of an answer that was stopped for safety.
+  tellsRefusals: false,
   asksQuestions: false,
   // Over ACP gemini 0.61 tells only that a command ended.
   tellsOutput: false,
@@ -45,5 +62,10 @@ describeRealAgent("gemini", {
   errorKinds: {
     authentication: { status: 401, message: "invalid key" },
     "bad-request": { status: 400, message: "bad" },
+    "context-full": {
+      status: 400,
+      message: "prompt is too long: 250000 tokens > 200000 maximum",
+      type: "context_length_exceeded",
+    },
   },
 });

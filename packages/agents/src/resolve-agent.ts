@@ -9,6 +9,7 @@ import type { BuiltinAgent } from "./builtin-agents.ts";
 import { createClaudeDriver } from "./claude/claude-driver.ts";
 import { createCodexDriver } from "./codex/codex-driver.ts";
 import { createCommandDriver } from "./command/command-driver.ts";
+import type { OutputFormat } from "./command/stream-parser.ts";
 import { createOpenCodeDriver } from "./opencode/opencode-driver.ts";
 import { createScriptedDriver } from "./scripted/scripted-driver.ts";
 import { splitCommandLine } from "./split-command-line.ts";
@@ -25,6 +26,8 @@ export interface AgentDefinition {
   /** Variables whose values come from the system's keychain, as `SERVICE/ACCOUNT`. */
   readonly keychain?: Readonly<Record<string, string>> | undefined;
   readonly model?: string | undefined;
+  /** command: what it prints; plain text when left out. */
+  readonly output?: OutputFormat | undefined;
 }
 
 /** Configured agents by name. */
@@ -123,7 +126,8 @@ function fromDefinition(name: string, definition: AgentDefinition, baseDirectory
   const command = requireCommand(name, definition.command ?? usualCommand(driver, builtin));
   if (driver === "command") {
     const line = [command, ...args.map((arg) => `'${arg.replaceAll("'", `'\\''`)}'`)].join(" ");
-    return { ...resolved, driver: createCommandDriver({ name, command: line }) };
+    const { output = "text" } = definition;
+    return { ...resolved, driver: createCommandDriver({ name, command: line, output }) };
   }
   const [program, ...words] = acpCommand(name, command);
   const launched = launchedDriver({

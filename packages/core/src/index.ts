@@ -51,6 +51,9 @@ export { selectInquiries, selectInquiry, selectOpenInquiries } from "./inquiries
 export { describeAnswer } from "./tasks/build-prompt.ts";
 export { selectContext } from "./context/context-feature.ts";
 export { GENERAL_FEATURE_ID, selectSession, selectSessions } from "./sessions/session-feature.ts";
+export { selectPrefix } from "./board/board-rows.ts";
+export { selectBoard } from "./board/select-board.ts";
+export type { BoardQuery } from "./board/select-board.ts";
 export { resolveTask } from "./tasks/resolve-task.ts";
 export type { ResolvedTask } from "./tasks/resolve-task.ts";
 export {

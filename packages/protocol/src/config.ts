@@ -22,6 +22,8 @@ export const agentConfigSchema = z.strictObject({
     .record(variableSchema, z.string().regex(/^[^/]+\/.+$/, 'a place such as "canopy/claude"'))
     .optional(),
   model: z.string().min(1).optional(),
+  /** Of a command: plain text, or the JSON lines of an agent's one-shot mode, such as `codex exec --json`. */
+  output: z.enum(["text", "claude", "codex", "gemini", "opencode"]).optional(),
 });
 
 /** Configured agents by name. */

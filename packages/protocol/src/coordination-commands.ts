@@ -67,6 +67,7 @@ export const presenceCommandSchemas = [
     handle: z
       .string()
       .regex(/^[a-z0-9][a-z0-9._-]{0,39}$/, "1 to 40 lower-case letters, digits, dots, dashes, underscores"),
+    role: z.string().max(40).optional(),
   }),
   /** What it is doing, in a line. */
   z.strictObject({ type: z.literal("presence.status"), ...session, text: lineSchema }),
@@ -154,7 +155,7 @@ export const mailCommandSchemas = [
     type: z.literal("mail.send"),
     /** Null: a person sends it. */
     from: idSchema("session").nullable(),
-    /** `all`, `@handle`, an id, `agent:claude`, `branch:NAME`, `holder:PATH`; several with commas. */
+    /** `all`, `@handle`, an id, `agent:claude`, `role:reviewer`, `branch:NAME`, `holder:PATH`; several with commas. */
     to: z.string().trim().min(1).max(500),
     kind: messageKindSchema.default("info"),
     body: z.string(),

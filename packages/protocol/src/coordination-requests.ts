@@ -96,7 +96,11 @@ export const coordinationActionSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("note"), text }),
   /** What is new, as text for an agent; told once. */
   z.strictObject({ type: z.literal("digest"), maxChars: z.int().min(200).max(10_000).optional() }),
-  z.strictObject({ type: z.literal("rename"), handle: z.string().min(1) }),
+  z.strictObject({
+    type: z.literal("rename"),
+    handle: z.string().min(1),
+    role: z.string().max(40).optional(),
+  }),
   z.strictObject({ type: z.literal("end"), reason: text.default("ended by hand") }),
   /** What happened lately, and why edits were refused. */
   z.strictObject({ type: z.literal("explain"), limit: z.int().min(1).max(1000).default(50) }),

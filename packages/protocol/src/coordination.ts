@@ -25,6 +25,8 @@ export const presenceSchema = z.object({
   origin: z.enum(["managed", "attached"]),
   /** What others call it; no two sessions that have not ended share one. */
   handle: z.string(),
+  /** What it is here for (`reviewer`, `tester`), so that it can be written to without knowing its name; empty for none. */
+  role: z.string().default(""),
   /** Counts up whenever the agent's context began anew: start, resume, clear, compaction. */
   epoch: z.int().positive(),
   process: processAnchorSchema.nullable(),

@@ -343,3 +343,14 @@ export type {
   CoordinationRequest,
   CoordinationRequestInput,
 } from "./coordination-requests.ts";
+export { boardRequestSchema, boardSchema, issueExtrasSchema, issueRecordSchema } from "./board.ts";
+export type {
+  Board,
+  BoardIssue,
+  BoardRequestInput,
+  IssueComment,
+  IssueExtras,
+  IssueLink,
+  IssuePatch,
+  IssueRecord,
+} from "./board.ts";

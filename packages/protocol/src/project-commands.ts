@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { boardCommandSchemas } from "./board.ts";
 import { conflictFileSchema } from "./change.ts";
 import { coordinationCommandSchemas } from "./coordination-commands.ts";
 import { attemptResultSchema, jobKindSchema, regeneratedSchema } from "./job.ts";
@@ -188,6 +189,7 @@ export const projectCommandSchema = z.discriminatedUnion("type", [
   ...runnerCommandSchemas,
   ...coordinationCommandSchemas,
   ...inquiryCommandSchemas,
+  ...boardCommandSchemas,
   z.strictObject({ type: z.literal("timer.fire"), key: z.string() }),
 ]);
 

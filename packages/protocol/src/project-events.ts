@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { boardEventSchemas } from "./board.ts";
 import { changeSchema, landingSchema } from "./change.ts";
 import { coordinationStateSchema } from "./coordination.ts";
 import { coordinationEventSchemas } from "./coordination-events.ts";
@@ -33,6 +34,7 @@ const landing = { landing: landingSchema };
 /** Every durable event of the project room. All carry full values. */
 export const projectEventSchema = z.discriminatedUnion("type", [
   ...inquiryEventSchemas,
+  ...boardEventSchemas,
   z.object({ type: z.literal("task.created"), ...task }),
   z.object({ type: z.literal("task.updated"), ...task }),
   z.object({ type: z.literal("task.claimed"), ...task }),

@@ -19,6 +19,7 @@ export const REJECTION_ERROR_CODES = {
   "task.self-dependency": "request.invalid",
   "task.too-large": "request.too-large",
   "task.duplicate-reference": "conflict",
+  "board.prefix-fixed": "conflict",
   "run.not-found": "thing.not-found",
   "run.not-active": "conflict",
   "attempt.not-found": "thing.not-found",

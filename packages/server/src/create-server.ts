@@ -18,6 +18,7 @@ import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
 import { SESSION_ROUTES } from "./routes/session-routes.ts";
+import { BOARD_ROUTES } from "./routes/board-routes.ts";
 import { TASK_ROUTES } from "./routes/task-routes.ts";
 import type { ServerPorts, TransportContext } from "./server-ports.ts";
 import { SocketConnection } from "./socket/socket-connection.ts";
@@ -31,6 +32,7 @@ const MAX_KEY_CHARS = 180;
 export const ROUTES: readonly Route[] = [
   ...NODE_ROUTES,
   ...TASK_ROUTES,
+  ...BOARD_ROUTES,
   ...RUN_ROUTES,
   ...SESSION_ROUTES,
   ...QUEUE_ROUTES,

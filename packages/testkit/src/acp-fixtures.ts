@@ -50,3 +50,17 @@ export function readNativeFixture(name: string): Readonly<Record<string, unknown
   }
   return messages;
 }
+
+const STREAMS = fileURLToPath(new URL("../fixtures/streams/", import.meta.url));
+
+/** Names of the recorded streams of one-shot modes (`codex-...`, `gemini-...`, `opencode-run-...`), sorted. */
+export function listStreamFixtures(prefix: string): string[] {
+  return readdirSync(STREAMS)
+    .filter((name) => name.startsWith(prefix) && name.endsWith(".jsonl"))
+    .toSorted();
+}
+
+/** A recorded stream or answer as it is. */
+export function readStreamFixture(name: string): string {
+  return readFileSync(STREAMS + name, "utf8");
+}

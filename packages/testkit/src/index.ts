@@ -16,7 +16,14 @@ export { FakeRepository } from "./fake-repository.ts";
 export type { FakeCommit } from "./fake-repository.ts";
 export { testBudget, testQueuePolicy } from "./test-queue-policy.ts";
 export type { ProjectDriver } from "./project-driver.ts";
-export { listAcpFixtures, listNativeFixtures, readAcpFixture, readNativeFixture } from "./acp-fixtures.ts";
+export {
+  listAcpFixtures,
+  listNativeFixtures,
+  listStreamFixtures,
+  readAcpFixture,
+  readNativeFixture,
+  readStreamFixture,
+} from "./acp-fixtures.ts";
 export { readHookFixture } from "./hook-fixtures.ts";
 export type { AcpFixtureLine } from "./acp-fixtures.ts";
 export { findEventFaults } from "./check-events.ts";

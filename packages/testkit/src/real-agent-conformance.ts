@@ -25,6 +25,8 @@ type Step = Parameters<typeof createModelScript>[0][number];
 /** What differs between the agents, each with its reason where it is used. */
 export interface RealAgentTraits {
   readonly errorKinds: Readonly<Partial<Record<AgentErrorKind, ModelStep["error"]>>>;
+  /** True when the agent says that its model refused. */
+  readonly tellsRefusals: boolean;
   /** True when the agent asks a person through its protocol. */
   readonly asksQuestions: boolean;
   /** True when the agent tells what its commands printed. */
@@ -192,7 +194,9 @@ function testCancel(bench: () => Bench): void {
     await expect
       .poll(() => bench().model.requests.some((request) => request.end === "aborted-by-client"))
       .toBe(true);
-    const command = "touch begun.txt; for i in 1 2 3 4 5 6 7 8 9; do sleep 71; done";
+    // A process that left its group and session, as tools do that start servers.
+    const command =
+      "setsid nohup sleep 71 >/dev/null 2>&1 & touch begun.txt; for i in 1 2 3 4 5 6 7 8 9; do sleep 71; done";
     const tool = trial.session.prompt(say({ tool: "bash", args: { command } }, { text: "never said" }));
     await expect.poll(() => readdir(trial.cwd), { timeout: 20_000 }).toContain("begun.txt");
     await trial.session.cancel();
@@ -215,6 +219,12 @@ function testErrors(bench: () => Bench, traits: RealAgentTraits): void {
       told[kind] = result.error?.kind ?? result.reason;
     }
     expect(told).toEqual(Object.fromEntries(Object.keys(traits.errorKinds).map((kind) => [kind, kind])));
+    if (traits.tellsRefusals) {
+      const refused = await trial.session.prompt(
+        say(...Array.from({ length: 6 }, () => ({ text: "I will not", stop: "refusal" as const }))),
+      );
+      expect([refused.reason, refused.error?.kind ?? "refusal"]).toEqual(["refusal", "refusal"]);
+    }
     await trial.session.close();
     await trial.collector.ended;
     wellFormed(trial);

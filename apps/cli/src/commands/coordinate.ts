@@ -107,11 +107,21 @@ export const registerCoordinate: RegisterCommands = (program, setExit) => {
   ).action(async (words: string[], options: Common) => {
     show(await act({ type: "note", text: words.join(" ") }, options), options, () => "noted");
   });
-  addCommand(program, "rename <handle>", "give this session another name", "canopy rename reviewer").action(
-    async (handle: string, options: Common) => {
-      show(await act({ type: "rename", handle }, options), options, () => `@${handle.replace(/^@/, "")}`);
-    },
-  );
+  addCommand(
+    program,
+    "rename <handle>",
+    "give this session another name, and a role to be written to by",
+    "canopy rename checker --role reviewer",
+  )
+    .option("--role <role>", "what it is here for")
+    .action(async (handle: string, options: Common & { role?: string }) => {
+      const role = options.role === undefined ? {} : { role: options.role };
+      show(
+        await act({ type: "rename", handle, ...role }, options),
+        options,
+        () => `@${handle.replace(/^@/, "")}`,
+      );
+    });
   registerClaims(program, setExit);
   registerMail(program);
   registerWaits(program, setExit);

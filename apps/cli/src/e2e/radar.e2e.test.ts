@@ -23,7 +23,10 @@ test("two running agents that edit one line are told of it, and people too, befo
   const cwd = await mkdtemp(join(home.root, "radar-"));
   await createTestRepository(cwd, { "shared.txt": "start\n", "other.txt": "other\n" });
   await showGates(cwd, home.root);
-  await appendFile(join(cwd, ".canopy", "config.toml"), '[queue]\nradar_interval = "500ms"\n');
+  await appendFile(
+    join(cwd, ".canopy", "config.toml"),
+    '[queue]\nradar_interval = "500ms"\n[queue.hand_back]\nattempts = 0\n[queue.resolver]\nattempts = 0\n',
+  );
   const gate = await createGate(home.root, basename(cwd));
   for (const title of ["left", "right"]) await home.ask(["task", "add", title], { cwd });
   await home.ask(["task", "add", "apart"], { cwd });

@@ -1,4 +1,5 @@
 import type { Blocker, EditAnswer, MergeRisk } from "@canopy/protocol";
+import { brandId } from "@canopy/protocol";
 import {
   composeRefusal,
   describeBlocker,
@@ -11,7 +12,7 @@ import {
 } from "@canopy/core";
 import type { HookCall, HookReply, ToolIntent } from "@canopy/hooks";
 import { NO_REPLY } from "@canopy/hooks";
-import type { CoordinatedPlace } from "./coordinated-project.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
 import { namePath } from "./name-path.ts";
 import type { PlannedEdits } from "./plan-edits.ts";
 import { planEdits } from "./plan-edits.ts";
@@ -34,17 +35,12 @@ const WAY_OUT =
 export function takeDigest({ place, sessionId }: HookTurn, where: string): string | null {
   const digest = place.submit({
     type: "digest.take",
-    sessionId: parseSessionId(sessionId),
+    sessionId: brandId("session", sessionId),
     where,
     maxChars: place.config.digest_chars,
   });
   const { text } = digest as { readonly text: string };
   return text === "" ? null : text;
-}
-
-/** Ids that this daemon got from the room. */
-export function parseSessionId(sessionId: string): never {
-  return sessionId as never;
 }
 
 function describeRisks(risks: readonly MergeRisk[]): string | null {
@@ -64,7 +60,7 @@ function begin(turn: HookTurn, edits: PlannedEdits): EditAnswer {
       ? null
       : (place.submit({
           type: "edit.begin",
-          sessionId: parseSessionId(sessionId),
+          sessionId: brandId("session", sessionId),
           childId: call.childId,
           tool,
           edits: [...list],
@@ -125,7 +121,7 @@ export function answerBeforeTool(turn: HookTurn, intents: readonly ToolIntent[])
       .join(", ")}`;
     place.submit({
       type: "edit.report-bypass",
-      sessionId: parseSessionId(sessionId),
+      sessionId: brandId("session", sessionId),
       what: what.slice(0, 500),
       reason: "CANOPY_BYPASS",
     });
@@ -157,7 +153,7 @@ export function answerAfterTool(turn: HookTurn, intents: readonly ToolIntent[], 
   for (const [worktree, keys] of keysByTree) {
     place.submit({
       type: "edit.end",
-      sessionId: parseSessionId(sessionId),
+      sessionId: brandId("session", sessionId),
       worktree,
       keys: [...keys].slice(0, 5000),
     });
@@ -185,6 +181,6 @@ export function answerTurnEnd(turn: HookTurn, stopHookActive: boolean): HookRepl
     const digest = takeDigest(turn, call.nativeEvent);
     if (digest !== null) return { ...NO_REPLY, keepWorking: digest };
   }
-  place.submit({ type: "presence.update", sessionId: parseSessionId(sessionId), state: "idle" });
+  place.submit({ type: "presence.update", sessionId: brandId("session", sessionId), state: "idle" });
   return NO_REPLY;
 }

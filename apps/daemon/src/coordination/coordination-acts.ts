@@ -1,5 +1,5 @@
 import type { Actor, ClaimId, CoordinationAction, CoordinationRequest, Json, Target } from "@canopy/protocol";
-import { CanopyError } from "@canopy/protocol";
+import { brandId, CanopyError } from "@canopy/protocol";
 import type { PresentSession } from "@canopy/core";
 import {
   describeBlocker,
@@ -16,8 +16,8 @@ import {
   selectTouchesOf,
   selectUnacknowledged,
 } from "@canopy/core";
-import { parseSessionId } from "./answer-hook.ts";
-import type { CoordinatedPlace, PlaceFinder } from "./coordinated-project.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
+import type { PlaceFinder } from "./place-finder.ts";
 import { exportProject, writeExport } from "./export-project.ts";
 import { findActing, requireSession } from "./find-acting.ts";
 import { isFolder } from "./is-folder.ts";
@@ -299,7 +299,7 @@ const ACTS: Acts = {
       {
         type: "wait.cancel",
         sessionId: requireSession(me).sessionId,
-        waitId: parseSessionId(action.waitId),
+        waitId: brandId("wait", action.waitId),
       },
       actor,
     ),
@@ -324,6 +324,7 @@ const ACTS: Acts = {
         type: "presence.rename",
         sessionId: requireSession(me).sessionId,
         handle: action.handle.replace(/^@/, ""),
+        ...(action.role === undefined ? {} : { role: action.role }),
       },
       actor,
     ),

@@ -9,7 +9,7 @@ import {
   selectSessions,
   selectTickets,
 } from "@canopy/core";
-import type { CoordinatedPlace } from "./coordinated-project.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
 import { renderMirror } from "./markdown-mirror.ts";
 import { redact, redactText, redactionOf } from "./redact.ts";
 

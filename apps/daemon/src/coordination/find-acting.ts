@@ -2,7 +2,7 @@ import type { ActingAs, Actor } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { PresentSession } from "@canopy/core";
 import { selectByNativeId, selectByReference, selectLiveSessions, selectPresent } from "@canopy/core";
-import type { CoordinatedPlace } from "./coordinated-project.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
 import { anchorProcess, findAgentProcess, listAncestors } from "./find-agent-process.ts";
 
 async function findByProcess(place: CoordinatedPlace, pid: number): Promise<PresentSession | null> {

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { Target } from "@canopy/protocol";
+import { brandId } from "@canopy/protocol";
 import {
   composeRefusal,
   describeBlocker,
@@ -11,9 +12,9 @@ import {
 } from "@canopy/core";
 import type { GitHookCall } from "@canopy/hooks";
 import { parseGitHookCall } from "@canopy/hooks";
-import { parseSessionId } from "./answer-hook.ts";
-import { HOOK_ACTOR } from "./coordinated-project.ts";
-import type { CoordinatedPlace, PlaceFinder } from "./coordinated-project.ts";
+import { HOOK_ACTOR } from "./coordinated-place.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
+import type { PlaceFinder } from "./place-finder.ts";
 import { findAgentProcess } from "./find-agent-process.ts";
 import { readBranch } from "./find-worktree.ts";
 import type { HookAnswer, HookRequest } from "./hook-service.ts";
@@ -114,7 +115,7 @@ function guard(place: CoordinatedPlace, targets: Target[], act: GitAct): HookAns
       .join(", ")}`;
     place.submit({
       type: "edit.report-bypass",
-      sessionId: committer === null ? null : parseSessionId(committer),
+      sessionId: committer === null ? null : brandId("session", committer),
       what: what.slice(0, 500),
       reason: "CANOPY_BYPASS",
     });

@@ -1,19 +1,14 @@
 import type { HookCall, HookReply } from "@canopy/hooks";
 import { EMPTY_ANSWER, NO_REPLY, ToolMemory, isHookAgent, parseHookCall, renderReply } from "@canopy/hooks";
 import type { ProcessAnchor } from "@canopy/protocol";
-import { isCanopyError } from "@canopy/protocol";
+import { brandId, isCanopyError } from "@canopy/protocol";
 import { selectByNativeId } from "@canopy/core";
 import type { RunnerLog } from "@canopy/runner";
 import type { HookTurn } from "./answer-hook.ts";
-import {
-  answerAfterTool,
-  answerBeforeTool,
-  answerTurnEnd,
-  parseSessionId,
-  takeDigest,
-} from "./answer-hook.ts";
-import { HOOK_ACTOR } from "./coordinated-project.ts";
-import type { CoordinatedPlace, PlaceFinder } from "./coordinated-project.ts";
+import { answerAfterTool, answerBeforeTool, answerTurnEnd, takeDigest } from "./answer-hook.ts";
+import { HOOK_ACTOR } from "./coordinated-place.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
+import type { PlaceFinder } from "./place-finder.ts";
 import { findAgentProcess } from "./find-agent-process.ts";
 import { answerGitHook } from "./git-guard.ts";
 import { ReadLedger } from "./read-ledger.ts";
@@ -106,7 +101,7 @@ export class HookService {
     const { call, place, sessionId } = turn;
     const { event } = call;
     const update = (change: object): void => {
-      place.submit({ type: "presence.update", sessionId: parseSessionId(sessionId), ...change });
+      place.submit({ type: "presence.update", sessionId: brandId("session", sessionId), ...change });
     };
     switch (event.type) {
       case "session-start":

@@ -10,7 +10,7 @@ import {
   selectRecentMessages,
 } from "@canopy/core";
 import type { RunnerLog } from "@canopy/runner";
-import type { CoordinatedPlace } from "./coordinated-project.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
 
 const QUIET_MS = 500;
 const MAIL_LINES = 100;

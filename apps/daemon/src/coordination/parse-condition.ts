@@ -1,7 +1,7 @@
 import type { LeafCondition } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import { resolveTask, selectByReference, selectMessagesByReference } from "@canopy/core";
-import type { CoordinatedPlace } from "./coordinated-project.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
 import { namePath, nameTargets } from "./name-path.ts";
 import { isFolder } from "./is-folder.ts";
 

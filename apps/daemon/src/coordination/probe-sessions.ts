@@ -1,7 +1,7 @@
-import type { ProcessAnchor } from "@canopy/protocol";
+import type { ProcessAnchor, SessionId } from "@canopy/protocol";
 import { selectLiveSessions } from "@canopy/core";
-import { HOOK_ACTOR } from "./coordinated-project.ts";
-import type { CoordinatedPlace } from "./coordinated-project.ts";
+import { HOOK_ACTOR } from "./coordinated-place.ts";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
 import { anchorProcess } from "./find-agent-process.ts";
 
 /** How often processes are looked at, in ms. */
@@ -13,7 +13,7 @@ async function isGone(process: ProcessAnchor): Promise<boolean> {
 }
 
 interface Dead {
-  readonly sessionId: never;
+  readonly sessionId: SessionId;
   readonly process: ProcessAnchor | null;
   readonly reason: string;
 }
@@ -30,7 +30,7 @@ export async function probeSessions(
   const dead: Dead[] = [];
   for (const session of place.read((sql) => selectLiveSessions(sql))) {
     const { process, origin } = session.presence;
-    const sessionId = session.sessionId as never;
+    const { sessionId } = session;
     if (origin === "managed") continue;
     if (process !== null) {
       if (await isGone(process)) dead.push({ sessionId, process, reason: "its process is gone" });

@@ -1,8 +1,14 @@
 import type { Wait } from "@canopy/protocol";
-import { CanopyError } from "@canopy/protocol";
-import { selectWait } from "@canopy/core";
-import { parseSessionId } from "./answer-hook.ts";
-import type { CoordinatedPlace } from "./coordinated-project.ts";
+import { brandId, CanopyError } from "@canopy/protocol";
+import { selectPresent, selectWait } from "@canopy/core";
+import type { CoordinatedPlace } from "./coordinated-place.ts";
+
+/** Says that a session waits or goes on; what Canopy runs says so by its turns. */
+function setState(place: CoordinatedPlace, sessionId: string, state: "active" | "waiting"): void {
+  const session = place.read((sql) => selectPresent(sql, sessionId));
+  if (session === undefined || session.attemptId !== null || session.state === "ended") return;
+  place.submit({ type: "presence.update", sessionId: brandId("session", sessionId), state });
+}
 
 /**
  * A wait as it is when it ends, or when `blockMs` is over. Looking and subscribing happen in one tick, so no end falls
@@ -22,6 +28,7 @@ export async function watchWait(
   };
   let wait = read();
   if (wait.state === "waiting" && blockMs > 0) {
+    setState(place, sessionId, "waiting");
     const { promise, resolve } = Promise.withResolvers<void>();
     const unsubscribe = place.project.room.subscribe({
       events: (events) => {
@@ -34,11 +41,12 @@ export async function watchWait(
     await promise;
     clearTimeout(timer);
     unsubscribe();
+    setState(place, sessionId, "active");
     wait = read();
   }
   const isOver = wait.state !== "waiting";
   if (isOver && !wait.isTold && !signal.aborted) {
-    place.submit({ type: "wait.acknowledge", sessionId: parseSessionId(sessionId), waitId: wait.waitId });
+    place.submit({ type: "wait.acknowledge", sessionId: brandId("session", sessionId), waitId: wait.waitId });
   }
   return wait;
 }

@@ -8,6 +8,7 @@ import type {
   ProbeResult,
 } from "../agent-driver.ts";
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
+import type { OutputFormat } from "./stream-parser.ts";
 import { COMMAND_CAPABILITIES, CommandSession } from "./command-session.ts";
 
 /** Which shell command to run. `stopMs` is how long it may take to react to SIGTERM, default 2,000. */
@@ -15,6 +16,8 @@ export interface CommandDriverOptions {
   readonly name: string;
   readonly command: string;
   readonly stopMs?: number;
+  /** What it prints; plain text when left out. */
+  readonly output?: OutputFormat;
 }
 
 const DEFAULT_STOP_MS = 2_000;
@@ -65,7 +68,7 @@ export function createCommandDriver(options: CommandDriverOptions): AgentDriver 
         });
       }
       const session = new CommandSession(
-        { label: name, command, stopMs: options.stopMs ?? DEFAULT_STOP_MS },
+        { label: name, command, stopMs: options.stopMs ?? DEFAULT_STOP_MS, output: options.output ?? "text" },
         spec,
       );
       spec.signal.addEventListener("abort", () => void session.close(), { once: true });

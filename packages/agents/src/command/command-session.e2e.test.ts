@@ -2,7 +2,13 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { AgentEvent } from "@canopy/protocol";
-import { EventCollector, createFakeChild, findEventFaults, spawnLocal } from "@canopy/testkit";
+import {
+  EventCollector,
+  createFakeChild,
+  findEventFaults,
+  readStreamFixture,
+  spawnLocal,
+} from "@canopy/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { AgentSession, AgentStartSpec, TurnResult } from "../agent-driver.ts";
 import { createCommandDriver } from "./command-driver.ts";
@@ -198,4 +204,37 @@ test("a probe looks for the first word of the command", async () => {
     detail: "no-such-tool is not on the PATH",
   });
   expect(await probe("A=1 my-tool")).toMatchObject({ installed: true });
+});
+
+test("a command that prints an agent's JSON lines is told in canonical events", async () => {
+  await writeFile(path.join(folder, "stream.jsonl"), `${readStreamFixture("codex-mcp55.jsonl")}not json\n`);
+  const driver = createCommandDriver({ name: "it", command: "cat stream.jsonl; exit 3", output: "codex" });
+  const session = await driver.start({
+    spawn: spawnLocal,
+    cwd: folder,
+    env: { PATH: process.env["PATH"] ?? "" },
+    model: null,
+    systemAppend: null,
+    mcpServers: [],
+    permissionPolicy: "allow-all",
+    resume: null,
+    task: null,
+    signal: new AbortController().signal,
+  });
+  sessions.push(session);
+  const collector = new EventCollector(session.events);
+  const result = await session.prompt("");
+  await session.close();
+  await collector.ended;
+  expect([result.lastMessage, result.usage.inputTokens, result.error?.kind]).toEqual([
+    "done",
+    20_553,
+    "crash",
+  ]);
+  const types = collector.events.map((event) => event.type);
+  expect(types.filter((type) => type.startsWith("tool") || type === "notice")).toEqual([
+    "tool.started",
+    "tool.ended",
+    "notice",
+  ]);
 });

@@ -13,9 +13,12 @@ import { createPreamble } from "../create-preamble.ts";
 import { EventQueue } from "../event-queue.ts";
 import { EventWriter } from "../event-writer.ts";
 import { PromptQueue } from "../prompt-queue.ts";
+import { readJsonLines } from "../session/json-lines.ts";
 import { createTaskEnvironment, fitVariable } from "../task-environment.ts";
 import { createTurnError, describeExit, withTail } from "../turn-error.ts";
 import { withinMs } from "../within-ms.ts";
+import { createStreamParser } from "./stream-parser.ts";
+import type { OutputFormat, StreamParser } from "./stream-parser.ts";
 
 /** Longer output lines are handed on in pieces. */
 const MAX_LINE_BYTES = 64 * 1024;
@@ -43,6 +46,8 @@ export interface CommandSessionOptions {
   readonly label: string;
   readonly command: string;
   readonly stopMs: number;
+  /** What its standard output is. */
+  readonly output: OutputFormat;
 }
 
 interface RunningCommand {
@@ -178,11 +183,14 @@ export class CommandSession implements AgentSession {
     if (running.isCancelled) void child.stop(stopMs);
     const preamble = spec.systemAppend === null ? "" : createPreamble(spec.systemAppend);
     void this.#writeInput(child, preamble + text);
-    const reading = Promise.allSettled([this.#readOutput(child, tail), this.#readErrors(child, tail)]);
+    const parser = createStreamParser(this.#options.output, this.#writer);
+    const printed = parser === null ? this.#readOutput(child, tail) : this.#readStream(child, parser);
+    const reading = Promise.allSettled([printed, this.#readErrors(child, tail)]);
     const output = reading.then((): true => true);
     const exit = await child.exited;
     await this.#reap(child, output);
     if (running.isCancelled) return { reason: "cancelled", error: null };
+    if (parser !== null && parser.failure !== null) return { reason: "failed", error: parser.failure };
     return judgeExit(exit, label, tail.text);
   }
 
@@ -226,6 +234,14 @@ export class CommandSession implements AgentSession {
     }
     const rest = lines.flush();
     if (rest !== null) take(rest);
+  }
+
+  async #readStream(child: ChildProcessHandle, parser: StreamParser): Promise<void> {
+    await readJsonLines(child.stdout, {
+      onMessage: (message) => parser.take(message),
+      onNotice: (text) => this.#writer.emit({ type: "notice", level: "warn", text }),
+      room: () => (this.#queue.hasRoom() ? null : this.#queue.room()),
+    });
   }
 
   async #readErrors(child: ChildProcessHandle, tail: TextTail): Promise<void> {

@@ -106,6 +106,18 @@ test("[CL6] what is freed goes to the first in line, not to who happens to ask, 
   expect(room.held()).toEqual([`${c} a.ts`, `${c} x.ts`]);
 });
 
+test("[CL6] who comes later does not get past an earlier one that waits for more", () => {
+  const room = new CoordinationRoom();
+  const [a, b, c] = [room.join("a"), room.join("b"), room.join("c")];
+  room.claim(a, "a.ts");
+  room.claim(b, "a.ts x.ts", { wait: true });
+  expect(room.claim(c, "x.ts", { wait: true })).toMatchObject({ state: "queued", position: 2 });
+  room.test.accept({ type: "presence.status", sessionId: a, text: "still at it" });
+  expect(room.held()).toEqual([`${a} a.ts`]);
+  room.release(a, "a.ts");
+  expect(room.held()).toEqual([`${b} a.ts`, `${b} x.ts`]);
+});
+
 test("[CL6] a place in the line ends with its time, or when it is left", () => {
   const room = new CoordinationRoom();
   const [a, b, c] = [room.join("a"), room.join("b"), room.join("c")];

@@ -34,6 +34,7 @@ test.each([
   ["claude-2,codex-1", ["b", "c"]],
   ["agent:codex", ["c"]],
   ["branch:topic", ["c"]],
+  ["role:reviewer", ["c"]],
   ["holder:x.ts", ["b"]],
   ["all", ["b", "c"]],
 ])("[ML3] %s reaches %j", (to, expected) => {
@@ -41,6 +42,7 @@ test.each([
   const a = room.join("a");
   const b = room.join("b");
   const c = room.join("c", { agent: "codex", branch: "topic" });
+  room.test.accept({ type: "presence.rename", sessionId: c, handle: "codex-1", role: "reviewer" });
   room.claim(b, "x.ts");
   room.send(a, to, "hi", { targets: [testTarget("x.ts")], worktree: TREE });
   const got = Object.entries({ b, c }).filter(([, id]) => room.inbox(id).length > 0);

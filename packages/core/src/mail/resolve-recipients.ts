@@ -27,6 +27,8 @@ function resolveGroup(context: Context, address: Address, part: string): Found |
   if (part === "all" || part === "*") return { type: "sessions", sessions: live };
   if (kind === "agent" && value !== "")
     return { type: "sessions", sessions: live.filter((session) => session.agent === value) };
+  if (kind === "role" && value !== "")
+    return { type: "sessions", sessions: live.filter((session) => session.presence.role === value) };
   if (kind === "branch" && value !== "")
     return { type: "sessions", sessions: live.filter((session) => session.presence.branch === value) };
   if (kind !== "holder") return null;
@@ -41,7 +43,7 @@ function resolveGroup(context: Context, address: Address, part: string): Found |
 }
 
 /**
- * Sessions that a message goes to, without its sender: `all`, `agent:KIND`, `branch:NAME`, `holder:PATH`, handles and
+ * Sessions that a message goes to, without its sender: `all`, `agent:KIND`, `role:NAME`, `branch:NAME`, `holder:PATH`, handles and
  * ids, several with commas. Groups mean who is here now: those who come later do not get it.
  */
 export function resolveRecipients(context: Context, address: Address): Found {

@@ -103,6 +103,7 @@ function firstPresence(context: Context, agent: string, command: Command<"presen
   return {
     origin: command.origin,
     handle: nextHandle(context.sql, agent),
+    role: "",
     epoch: 1,
     process: command.process,
     worktree: command.worktree,
@@ -258,7 +259,7 @@ export function decideReportDead(context: Context, command: Command<"presence.re
   return acceptOnce({ ended });
 }
 
-/** Gives a session another handle, if nobody else who is here has it. */
+/** Gives a session another handle, and a role when one is said, if nobody else who is here has it. */
 export function decideRename(context: Context, command: Command<"presence.rename">): DecideAnswer {
   const found = requireActing(context, command.sessionId);
   if (found.type === "rejection") return found;
@@ -273,12 +274,13 @@ export function decideRename(context: Context, command: Command<"presence.rename
     const whose = taken === undefined ? "is reserved" : `is ${taken.sessionId}`;
     return reject("session.handle-taken", `@${command.handle} ${whose}`, "choose another");
   }
-  if (session.presence.handle !== command.handle) {
-    context.emit({
-      type: "session.updated",
-      session: { ...session, presence: { ...session.presence, handle: command.handle } },
-    });
-  }
+  const presence = {
+    ...session.presence,
+    handle: command.handle,
+    role: command.role ?? session.presence.role,
+  };
+  if (JSON.stringify(presence) !== JSON.stringify(session.presence))
+    context.emit({ type: "session.updated", session: { ...session, presence } });
   return acceptOnce({ handle: command.handle });
 }
 

@@ -1,5 +1,6 @@
 import type { ProjectCommand, ProjectEvent } from "@canopy/protocol";
 import { projectCommandSchema } from "@canopy/protocol";
+import { boardFeature } from "../board/board-feature.ts";
 import { claimFeature } from "../claims/claim-feature.ts";
 import type { RoomDefinition } from "../kernel/room-definition.ts";
 import { inquiryFeature } from "../inquiries/inquiry-feature.ts";
@@ -29,6 +30,7 @@ export const projectRoom: RoomDefinition<ProjectCommand, ProjectEvent> = {
     claimFeature,
     mailFeature,
     waitFeature,
+    boardFeature,
   ],
   parseCommand: (value) => parseWith<ProjectCommand>(projectCommandSchema, value),
   eventVersion: () => 1,

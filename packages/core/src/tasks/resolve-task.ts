@@ -1,6 +1,7 @@
 import type { Rejection, Task } from "@canopy/protocol";
 import { reject } from "@canopy/protocol";
 import type { Sql } from "../kernel/sql.ts";
+import { findIssue } from "../board/board-rows.ts";
 import { parseColumn } from "../kernel/sql.ts";
 import { selectTask, selectTaskByReference } from "./select-tasks.ts";
 
@@ -12,8 +13,8 @@ function found(task: Task): ResolvedTask {
 }
 
 /**
- * Finds the task that a person means: an id, a number (`12`, `#12`), an external reference, or a part of an id that
- * only one task has. Refuses with `task.not-found` or `task.ambiguous`.
+ * Finds the task that a person means: an id, a number (`12`, `#12`), an external reference, an id of the work board
+ * (`web-12`, `web-12.3`), or a part of an id that only one task has. Refuses with `task.not-found` or `task.ambiguous`.
  */
 export function resolveTask(sql: Sql, reference: string): ResolvedTask {
   const byId = selectTask(sql, reference);
@@ -25,6 +26,8 @@ export function resolveTask(sql: Sql, reference: string): ResolvedTask {
   }
   const byReference = selectTaskByReference(sql, reference);
   if (byReference !== undefined) return found(byReference);
+  const byIssueId = findIssue(sql, reference);
+  if (byIssueId !== undefined) return found(byIssueId);
   const part = reference.toLowerCase().replace(/^tsk_/, "");
   if (/^[0-9a-z]{4,}$/.test(part)) {
     const rows = sql.exec(

@@ -35,11 +35,12 @@ export function selectPast(
     .map((row) => parseColumn<TranscriptEntry>(row, "value"))
     .toReversed();
   const byTurn = Map.groupBy(entries, (entry) => entry.turnId);
-  const lines = turns.flatMap((turn): PastLine[] => {
+  const lines: PastLine[] = [];
+  for (const turn of turns) {
     const text = prompts.get(turn.promptId)?.text;
-    const said = (byTurn.get(turn.turnId) ?? []).map((entry) => entry.event);
-    const end: PastLine[] = turn.reason === null ? [] : [{ type: "turn.ended", reason: turn.reason }];
-    return [...(text === undefined ? [] : [{ type: "prompt" as const, text }]), ...said, ...end];
-  });
+    if (text !== undefined) lines.push({ type: "prompt", text });
+    for (const entry of byTurn.get(turn.turnId) ?? []) lines.push(entry.event);
+    if (turn.reason !== null) lines.push({ type: "turn.ended", reason: turn.reason });
+  }
   return { nativeSessionId: session.nativeSessionId, lines };
 }

@@ -5,6 +5,7 @@ import { projectRoomAddress, selectActiveAttempts, selectChangesByState, selectP
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { FeedCounts } from "../feed/room-feed.ts";
 import type { ServerMetrics } from "../server-ports.ts";
+import { createCoordinationMetrics } from "./coordination-metrics.ts";
 import { createEventMetrics } from "./event-metrics.ts";
 import type { ProjectOfGauge } from "./queue-metrics.ts";
 import { createQueueMetrics, registerQueueGauges } from "./queue-metrics.ts";
@@ -50,6 +51,7 @@ export function createMetrics(sources: MetricsSources): PrometheusMetrics {
   registerRoomGauges(registry, sources);
   const observeEvent = createEventMetrics(registry);
   const observeQueue = createQueueMetrics(registry);
+  const observeCoordination = createCoordinationMetrics(registry);
   return {
     contentType: registry.contentType,
     render: async () => await registry.metrics(),
@@ -61,6 +63,7 @@ export function createMetrics(sources: MetricsSources): PrometheusMetrics {
         if (parsed === undefined) continue;
         observeEvent(parsed);
         observeQueue(parsed, event.atMs);
+        observeCoordination(parsed);
       }
     },
   };
@@ -77,6 +80,11 @@ const OBSERVED = new Set([
   "change.failing",
   "validation.recorded",
   "run.finished",
+  "edit.refused",
+  "edit.bypassed",
+  "claim.granted",
+  "message.sent",
+  "wait.updated",
 ]);
 
 /** Only the few kinds that are counted are parsed. */
