@@ -51,7 +51,7 @@ async function killDaemon(): Promise<void> {
   await waitFor("the end of the daemon", () => (isProcessAlive(pid) ? null : true));
 }
 
-test("what is as it should be is no finding, on a new machine and with agents set up", async () => {
+test("[B9] what is as it should be is no finding, on a new machine and with agents set up", async () => {
   expect(await doctor()).toMatchObject({ code: 0 });
   await mkdir(join(home.root, "home/.gemini"), { recursive: true });
   await home.canopy(["setup", "gemini"], { cwd });
