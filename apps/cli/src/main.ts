@@ -9,7 +9,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
   process.exitCode = await runCli(process.argv.slice(2));
 } catch (error) {
-  const { reportError } = await import("./report-error.ts");
-  process.exitCode = reportError(error, process.argv.includes("--json"));
+  const isJson = process.argv.includes("--json");
+  if (process.argv[2] === "bd")
+    process.exitCode = (await import("./bd/print-bd.ts")).reportBdError(error, isJson);
+  else process.exitCode = (await import("./report-error.ts")).reportError(error, isJson);
   if (!isCanopyError(error) && process.env["CANOPY_DEBUG"] === "1") console.error(error);
 }

@@ -19,6 +19,7 @@ const MODULES: readonly CommandModule[] = [
   },
   { names: ["doctor"], load: async () => (await import("./commands/doctor.ts")).registerDoctor },
   { names: ["task"], load: async () => (await import("./commands/task.ts")).registerTask },
+  { names: ["bd"], load: async () => (await import("./commands/bd.ts")).registerBd },
   { names: ["run"], load: async () => (await import("./commands/run.ts")).registerRun },
   {
     names: ["ps", "kill", "history", "stats"],

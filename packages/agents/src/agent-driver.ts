@@ -37,6 +37,8 @@ export interface AgentDescription {
   /** A name or absolute path that must be there before anything starts; null when that cannot be told. */
   readonly program: string | null;
   readonly capabilities: AgentCapabilities;
+  /** Files at the repository's root that it reads by itself. */
+  readonly readsFiles: readonly string[];
   /** Where it keeps its conversations, below HOME: what a session needs to go on elsewhere. */
   readonly memory: readonly string[];
 }
@@ -112,6 +114,8 @@ export interface AgentStartSpec {
   readonly cwd: string;
   /** The whole environment; the driver adds only its `CANOPY_*` variables. */
   readonly env: Readonly<Record<string, string>>;
+  /** Variables of `env` that the agent's own tools need not see; kept from them where the agent allows that. */
+  readonly secretNames?: readonly string[];
   readonly model: string | null;
   /** Text for the agent's system prompt; agents without one get it as a fenced preamble of the first prompt. */
   readonly systemAppend: string | null;

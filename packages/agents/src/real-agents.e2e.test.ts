@@ -1,6 +1,8 @@
 import { describeRealAgent } from "@canopy/testkit";
 
 describeRealAgent("claude", {
+  // It would with CLAUDE_CODE_SUBPROCESS_ENV_SCRUB, which does not start without bubblewrap.
+  hidesKeys: false,
   tellsRefusals: true,
   asksQuestions: true,
   tellsOutput: true,
@@ -19,6 +21,7 @@ describeRealAgent("claude", {
 });
 
 describeRealAgent("codex", {
+  hidesKeys: true,
   // `request_user_input` is offered in codex's plan mode only.
   // Its API has no such end: a refusal is a message like another.
   tellsRefusals: false,
@@ -39,6 +42,7 @@ describeRealAgent("codex", {
 });
 
 describeRealAgent("opencode", {
+  hidesKeys: false,
   tellsRefusals: true,
   asksQuestions: true,
   tellsOutput: true,
@@ -52,6 +56,7 @@ describeRealAgent("opencode", {
 });
 
 describeRealAgent("gemini", {
+  hidesKeys: false,
   // Over ACP gemini 0.61 says nothing of an answer that was stopped for safety.
   tellsRefusals: false,
   asksQuestions: false,

@@ -25,6 +25,8 @@ type Step = Parameters<typeof createModelScript>[0][number];
 /** What differs between the agents, each with its reason where it is used. */
 export interface RealAgentTraits {
   readonly errorKinds: Readonly<Partial<Record<AgentErrorKind, ModelStep["error"]>>>;
+  /** True when the agent keeps its key from its tools. */
+  readonly hidesKeys: boolean;
   /** True when the agent says that its model refused. */
   readonly tellsRefusals: boolean;
   /** True when the agent asks a person through its protocol. */
@@ -90,6 +92,7 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
       spawn: spawnLocal,
       cwd,
       env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmp, TERM: "dumb", ...launch.env },
+      secretNames: Object.keys(launch.env),
       model: launch.model,
       systemAppend: null,
       mcpServers: [],
@@ -120,7 +123,7 @@ function testWork(bench: () => Bench, traits: RealAgentTraits): void {
           tool: "write",
           args: { path: path.join(trial.cwd, "made.txt"), content: "made\n" },
         },
-        { tool: "bash", args: { command: "echo from-the-tool" } },
+        { tool: "bash", args: { command: "env | grep -c sk-local > keys.txt; echo from-the-tool" } },
         { text: "the first is done" },
       ),
     );
@@ -131,6 +134,7 @@ function testWork(bench: () => Bench, traits: RealAgentTraits): void {
       ["end_turn", null, "the second is done"],
     ]);
     expect(await readFile(path.join(trial.cwd, "made.txt"), "utf8")).toBe("made\n");
+    expect((await readFile(path.join(trial.cwd, "keys.txt"), "utf8")).trim() === "0").toBe(traits.hidesKeys);
     const { events } = trial.collector;
     const types = new Set(events.map((event) => event.type));
     expect(

@@ -15,6 +15,8 @@ interface Check {
   readonly state: "ok" | "warning" | "failed";
   readonly detail: string;
   readonly hint?: string;
+  /** True when it was wrong and has been mended. */
+  readonly fixed?: boolean;
 }
 
 const LOW_DISK_BYTES = 1_073_741_824;
@@ -97,12 +99,22 @@ async function checkRepository(): Promise<Check[]> {
 export const registerDoctor: RegisterCommands = (program, setExit) => {
   const doctor = program.command("doctor");
   doctor
-    .description("check what Canopy needs here: Node, git, daemon, workspaces, repository, configuration")
+    .description(
+      "check what Canopy needs here: Node, git, state, daemon, hooks, workspaces, repository, configuration",
+    )
+    .option("--fix", "mend what can be mended without losing anything")
     .option("--json", "print the checks as JSON")
-    .addHelpText("after", "\nExample:\n  canopy doctor")
-    .action(async (options: { json?: boolean }) => {
+    .addHelpText("after", "\nExample:\n  canopy doctor --fix")
+    .action(async (options: { json?: boolean; fix?: boolean }) => {
       const node: Check = { name: "node", state: "ok", detail: process.version };
-      const checks = [node, await checkGit(), ...(await checkDaemon()), ...(await checkRepository())];
+      const { checkHooks, checkStateAtRest } = await import("../doctor/check-coordination.ts");
+      const shouldFix = options.fix === true;
+      const atRest = await checkStateAtRest(shouldFix);
+      const daemon = await checkDaemon();
+      const checks: Check[] = [node, await checkGit(), ...atRest, ...daemon];
+      // Without a daemon nothing of this can be so.
+      if (daemon.every((check) => check.state !== "failed")) checks.push(...(await checkHooks(shouldFix)));
+      checks.push(...(await checkRepository()));
       if (options.json === true) printJson({ checks });
       else {
         const rows = checks.map((check) => [

@@ -1,9 +1,11 @@
+import { join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
 import type { Session } from "@canopy/protocol";
 import { findRealAgent } from "@canopy/testkit";
 import { expect, test } from "vitest";
-import { userGit } from "./create-test-repository.ts";
+import { createTestRepository, userGit } from "./create-test-repository.ts";
 import { NOTHING_LEFT } from "./find-leftovers.ts";
+import { createGate, showGates } from "./open-gate.ts";
 import { openTestHome } from "./open-test-home.ts";
 import { SANDBOX_WITH_LOOPBACK, createRealProject } from "./test-support/create-real-project.ts";
 import { waitFor } from "./wait-for.ts";
@@ -49,5 +51,25 @@ test.skipIf(program === null)("people watch a session and ask more of it while i
   const late = await home.canopy([...prompt, "too late"], project);
   expect([late.code, late.stderr.includes("is ended")]).toEqual([3, true]);
   await model.close();
+  expect(await home.shutDown()).toEqual(NOTHING_LEFT);
+});
+
+test("a command is run once more for what people ask of it while it runs", async () => {
+  await using home = await openTestHome();
+  const cwd = join(home.root, "work");
+  await createTestRepository(cwd);
+  await showGates(cwd, home.root);
+  const gate = await createGate(home.root);
+  await home.ask(["task", "add", "Work"], { cwd });
+  const command = `command:tail -n 1 >> asked.txt; ${gate.script}`;
+  const run = home.start(["run", "--agent", command], { cwd });
+  await gate.waitForArrivals(1);
+  const { sessions } = await home.ask<{ sessions: Session[] }>(["session", "list"], { cwd });
+  await home.ask(["session", "prompt", sessions[0]?.sessionId ?? "", "Do more"], { cwd });
+  await gate.open();
+  const result = await run.finished;
+  expect(result.code, result.stdout + result.stderr).toBe(0);
+  const asked = await userGit(cwd, "show", "canopy/main:asked.txt");
+  expect(asked.split("\n").at(-1)).toBe("Do more");
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });

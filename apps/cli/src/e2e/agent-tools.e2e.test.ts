@@ -51,7 +51,7 @@ describe.each(["claude", "codex", "opencode", "gemini"] as const)("the real %s i
       program: program ?? "",
       modelUrl: model.url,
       config: CONFIG,
-      files: { "start.txt": "start\n" },
+      files: { "start.txt": "start\n", "AGENTS.md": "the-repository-says\n" },
     });
     const { cwd } = project;
     await home.canopy(["down"]);
@@ -97,5 +97,7 @@ describe.each(["claude", "codex", "opencode", "gemini"] as const)("the real %s i
     await home.canopy([...run, "3"], project);
     const told = model.requests.slice(before).map(({ request }) => request);
     expect(JSON.stringify(told)).toContain("learning: the-mark-of-claude");
+    // Claude reads no AGENTS.md by itself.
+    expect(JSON.stringify(told)).toContain("the-repository-says");
   });
 });

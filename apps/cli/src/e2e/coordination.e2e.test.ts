@@ -180,6 +180,22 @@ test("[N15] the same file in another worktree is a notice of risk, not a refusal
   expect(contextOf(result)).toContain(
     "@claude-1 also works on src/main.rs on branch main, in another work tree",
   );
+  // What both have made of it by now is tried: the radar of those that nobody started.
+  await writeFile(join(cwd, "src/main.rs"), "fn main() { a() }\n");
+  await writeFile(join(linked, "src/main.rs"), "fn main() { b() }\n");
+  await b.after("Edit", { file_path: join(linked, "src/main.rs"), old_string: "a", new_string: "b" });
+  const outlook = await waitFor("the outlook", async () => {
+    const told = await b.prompt();
+    return told.includes("would conflict") ? told : null;
+  });
+  expect(outlook).toContain(
+    "src/main.rs as you have it would conflict with what @claude-1 has in its work tree.",
+  );
+  await writeFile(join(linked, "src/main.rs"), "fn main() { a() }\n");
+  await b.after("Edit", { file_path: join(linked, "src/main.rs"), old_string: "a", new_string: "b" });
+  await waitFor("the better outlook", async () =>
+    (await b.prompt()).includes("would merge now") ? true : null,
+  );
   // From the main tree the linked one's file is still the linked one's.
   expect(await a.edit(join(linked, "src/main.rs"))).toContain("@claude-2");
 });

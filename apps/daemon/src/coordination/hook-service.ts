@@ -11,6 +11,8 @@ import type { CoordinatedPlace } from "./coordinated-place.ts";
 import type { PlaceFinder } from "./place-finder.ts";
 import { findAgentProcess } from "./find-agent-process.ts";
 import { answerGitHook } from "./git-guard.ts";
+import { namePath } from "./name-path.ts";
+import { MergeOutlook } from "./merge-outlook.ts";
 import { ReadLedger } from "./read-ledger.ts";
 
 /** A hook's call as it comes in. */
@@ -40,6 +42,7 @@ export class HookService {
   readonly #onAlive: (place: CoordinatedPlace, sessionId: string) => void;
   readonly #ledger = new ReadLedger();
   readonly #tools = new ToolMemory();
+  readonly #outlook = new MergeOutlook();
   /** Context that an agent could not be told where it came up, by session. */
   readonly #pending = new Map<string, string>();
 
@@ -94,7 +97,9 @@ export class HookService {
     const sessionId = await this.#join(call, place, request.pid);
     this.#onAlive(place, sessionId);
     const turn: HookTurn = { call, place, sessionId, ledger: this.#ledger, isBypassed: request.isBypassed };
-    return this.#withPending(turn, this.#react(turn));
+    const reply = this.#withPending(turn, this.#react(turn));
+    if (event.type === "after-tool" && !event.failed) void this.#lookAhead(turn);
+    return reply;
   }
 
   #react(turn: HookTurn): HookReply {
@@ -184,6 +189,18 @@ export class HookService {
     return { ...NO_REPLY, notice: `Canopy could not check this (${text}); it goes on uncoordinated.` };
   }
 
+  /** Looks at how the changed files will merge, without keeping the agent waiting: told at its next hook. */
+  async #lookAhead({ call, place, sessionId }: HookTurn): Promise<void> {
+    const keys = listChangedKeys(call, place);
+    if (keys.length === 0) return;
+    try {
+      const lines = await this.#outlook.look(place, sessionId, keys);
+      if (lines.length > 0) this.#keepForLater(call, lines.join("\n"));
+    } catch (error) {
+      this.#log.error({ error: String(error) }, "the merge of two work trees could not be tried");
+    }
+  }
+
   #keepForLater(call: HookCall, context: string): void {
     const key = `${call.agent}:${call.nativeSessionId}`;
     const before = this.#pending.get(key);
@@ -206,6 +223,23 @@ export class HookService {
     this.#pending.delete(key);
     return { ...reply, context: reply.context === null ? pending : `${pending}\n${reply.context}` };
   }
+}
+
+/** Files of the session's own work tree that a tool has changed. */
+function listChangedKeys({ event }: HookCall, place: CoordinatedPlace): string[] {
+  if (event.type !== "after-tool") return [];
+  const keys = event.intents.flatMap((intent) => {
+    if (
+      intent.kind === "git" ||
+      intent.kind === "read" ||
+      intent.glob !== null ||
+      intent.certainty !== "sure"
+    )
+      return [];
+    const { key, worktree } = namePath(intent.path, place.worktree.root, place.worktree);
+    return worktree === place.worktree.root && !key.startsWith("/") && key !== "" ? [key] : [];
+  });
+  return [...new Set(keys)];
 }
 
 function isFinishedRefusal(data: unknown): boolean {

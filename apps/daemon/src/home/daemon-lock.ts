@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CanopyError } from "@canopy/protocol";
@@ -20,6 +20,8 @@ export function acquireDaemonLock(lockPath: string): Disposable {
       cause: error,
     });
   }
+  // SQLite makes them with the process's umask. Opening them here to set it would drop the lock when closed.
+  for (const path of [lockPath, `${lockPath}-journal`]) if (existsSync(path)) chmodSync(path, 0o600);
   return {
     [Symbol.dispose]() {
       database.close();

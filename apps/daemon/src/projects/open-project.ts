@@ -324,7 +324,9 @@ export class OpenProject implements AsyncDisposable {
     const env = Object.fromEntries(
       Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
     );
-    const source = createBdTaskSource({ cwd: this.project.path, env }, (text) =>
+    // A `bd` that is Canopy itself must not become the tracker of the board that it shows.
+    const trackerEnv = { ...env, CANOPY_IS_TRACKER: "1" };
+    const source = createBdTaskSource({ cwd: this.project.path, env: trackerEnv }, (text) =>
       log.warn({ text }, "the tracker said something odd"),
     );
     return new TrackerSync({ source, room: this.room, log });

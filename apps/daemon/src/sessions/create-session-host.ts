@@ -1,4 +1,5 @@
 import { createToolBridge } from "@canopy/agents";
+import type { AgentMcpServer } from "@canopy/agents";
 import {
   GENERAL_FEATURE_ID,
   buildSystemText,
@@ -21,6 +22,10 @@ export interface SessionHostOptions {
   readonly tools: AgentToolServer;
 }
 
+interface Served extends AsyncDisposable {
+  readonly server: AgentMcpServer;
+}
+
 /** What the rooms of one project know for the agents that work in it, in this process. */
 export function createSessionHost({ host, projectId, tools }: SessionHostOptions): SessionHost {
   const feature = (): HostedRoom => {
@@ -28,17 +33,27 @@ export function createSessionHost({ host, projectId, tools }: SessionHostOptions
     if (room === undefined) throw new Error(`broken invariant: project ${projectId} has a feature`);
     return room;
   };
+  const serve = async ({ job, socketFolder, workspace, permissions }: SessionOpening): Promise<Served> => {
+    const { sessionId, taskId } = job;
+    await using stack = new AsyncDisposableStack();
+    const access = stack.use(tools.grant({ projectId, sessionId, taskId, workspace, permissions }));
+    const listener = stack.use(await serveTools(tools, socketFolder));
+    const resources = stack.move();
+    return {
+      server: createToolBridge({ path: listener.path, token: access.token }),
+      [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    };
+  };
   return {
-    open: async ({ job, socketFolder, workspace, permissions }: SessionOpening): Promise<HostedSession> => {
-      const { sessionId, taskId } = job;
-      await using stack = new AsyncDisposableStack();
-      const access = stack.use(tools.grant({ projectId, sessionId, taskId, workspace, permissions }));
-      const listener = stack.use(await serveTools(tools, socketFolder));
-      const resources = stack.move();
+    open: async (opening: SessionOpening): Promise<HostedSession> => {
+      const { sessionId } = opening.job;
+      const served = opening.isConversational ? await serve(opening) : null;
       return {
-        systemText: buildSystemText({ context: feature().read((sql) => selectContext(sql)) }),
-        mcpServers: [createToolBridge({ path: listener.path, token: access.token })],
+        systemText:
+          served === null ? null : buildSystemText({ context: feature().read((sql) => selectContext(sql)) }),
+        mcpServers: served === null ? [] : [served.server],
         readPast: () => {
+          if (served === null) return null;
           const past = feature().read((sql) => selectPast(sql, sessionId));
           return past === null ? null : { nativeSessionId: past.nativeSessionId, transcript: past.lines };
         },
@@ -53,7 +68,9 @@ export function createSessionHost({ host, projectId, tools }: SessionHostOptions
               if (events.some((event) => isInterrupt(event, sessionId))) listen();
             },
           }),
-        [Symbol.asyncDispose]: () => resources.disposeAsync(),
+        [Symbol.asyncDispose]: async () => {
+          await served?.[Symbol.asyncDispose]();
+        },
       };
     },
   };

@@ -109,6 +109,7 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
         command: options.command.join(" "),
         program: isFoundAnywhere(program) ? program : null,
         capabilities: USUAL_CAPABILITIES,
+        readsFiles: [],
         // Of the agents that are known; what is not there is passed over.
         memory: [".local/share/opencode", ".gemini"],
       };

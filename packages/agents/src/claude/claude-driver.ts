@@ -73,6 +73,7 @@ export function createClaudeDriver(options: ClaudeDriverOptions): AgentDriver {
       command: [command, ...(options.args ?? [])].join(" "),
       program: isFoundAnywhere(command) ? command : null,
       capabilities: CLAUDE_CAPABILITIES,
+      readsFiles: ["CLAUDE.md"],
       memory: [".claude", ".claude.json"],
     }),
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),

@@ -24,10 +24,14 @@ export interface CodexDriverOptions {
 }
 
 const DEFAULT_START_MS = 60_000;
+/** Checks of a project may take minutes. */
+const TOOL_LIMIT_S = 1_800;
 
 function toServer(server: AgentMcpServer): object {
-  if (server.type === "stdio") return { command: server.command, args: server.args, env: server.env };
-  return { url: server.url, http_headers: server.headers };
+  const limits = { tool_timeout_sec: TOOL_LIMIT_S };
+  if (server.type === "stdio")
+    return { command: server.command, args: server.args, env: server.env, ...limits };
+  return { url: server.url, http_headers: server.headers, ...limits };
 }
 
 /** Canopy's workspace is the sandbox, and its broker is asked for everything that is not known to be harmless. */
@@ -39,7 +43,10 @@ function threadParameters(spec: AgentStartSpec): object {
     sandbox: "danger-full-access",
     ...(spec.model === null ? {} : { model: spec.model }),
     ...(spec.systemAppend === null ? {} : { developerInstructions: spec.systemAppend }),
-    ...(spec.mcpServers.length === 0 ? {} : { config: { mcp_servers: servers } }),
+    config: {
+      ...(spec.mcpServers.length === 0 ? {} : { mcp_servers: servers }),
+      ...(spec.secretNames === undefined ? {} : { "shell_environment_policy.exclude": spec.secretNames }),
+    },
   };
 }
 
@@ -100,6 +107,7 @@ export function createCodexDriver(options: CodexDriverOptions): AgentDriver {
       command: [command, "app-server", ...(options.args ?? [])].join(" "),
       program: isFoundAnywhere(command) ? command : null,
       capabilities: CODEX_CAPABILITIES,
+      readsFiles: ["AGENTS.md"],
       // Its databases hold absolute paths: from another HOME it finds its sessions by their files alone.
       memory: [".codex/sessions"],
     }),

@@ -54,6 +54,7 @@ export function createCommandDriver(options: CommandDriverOptions): AgentDriver 
         command,
         program: program !== null && isFoundAnywhere(program) ? program : null,
         capabilities: COMMAND_CAPABILITIES,
+        readsFiles: [],
         memory: [],
       };
     },

@@ -24,6 +24,8 @@ export interface OpenCodeDriverOptions {
 }
 
 const DEFAULT_START_MS = 120_000;
+/** Checks of a project may take minutes; by itself it waits for one. */
+const TOOL_LIMIT_MS = 1_800_000;
 const BRIDGE = join(import.meta.dirname, "server-bridge.ts");
 /** Nothing is fetched at start, nothing is written into the repository. */
 const OWN_ENV = {
@@ -59,6 +61,7 @@ function createConfig(spec: AgentStartSpec): string {
     share: "disabled",
     autoupdate: false,
     permission: { edit: "ask", bash: "ask", webfetch: "ask" },
+    experimental: { mcp_timeout: TOOL_LIMIT_MS },
     ...given,
     mcp: { ...(typeof mcp === "object" && mcp !== null ? mcp : {}), ...own },
   });
@@ -100,6 +103,7 @@ export function createOpenCodeDriver(options: OpenCodeDriverOptions): AgentDrive
       command: [command, ...(options.args ?? []), "serve"].join(" "),
       program: isFoundAnywhere(command) ? command : null,
       capabilities: OPENCODE_CAPABILITIES,
+      readsFiles: ["AGENTS.md", "CLAUDE.md"],
       memory: [".local/share/opencode"],
     }),
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),

@@ -347,3 +347,16 @@ test("[KR4] the tables of the board are rebuilt from the journal", () => {
   board.driver.room.replay();
   expect(board.exported()).toEqual(before);
 });
+
+test("[TK10] the prompt holds what an issue says beside its description", () => {
+  const board = openBoard();
+  board.create("Add a parser", {
+    description: "For TOML.",
+    acceptance_criteria: "dates work",
+    design: "by hand",
+  });
+  board.driver.startRun();
+  const [leased] = board.driver.lease();
+  const prompt = leased?.payload.kind === "attempt" ? leased.payload.prompt : "";
+  expect(prompt).toContain("For TOML.\n\n## Design\nby hand\n\n## Acceptance criteria\ndates work\n");
+});

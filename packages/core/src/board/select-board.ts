@@ -11,6 +11,8 @@ import { formatIssueTime, parseIssueTime } from "./issue-time.ts";
 export interface BoardQuery {
   readonly statuses?: readonly string[];
   readonly taskIds?: ReadonlySet<string>;
+  /** Only those that can be begun. */
+  readonly isReady?: boolean;
   readonly withComments?: boolean;
 }
 
@@ -43,6 +45,15 @@ function findBlockers(view: BoardView, taskId: string): ReadonlySet<string> {
   return found;
 }
 
+/** Members in one order, whatever way a link came in, so that two exports of the same are the same text. */
+function orderLink(link: Readonly<Record<string, Json | undefined>>): Record<string, Json> {
+  const { issue_id: issueId, depends_on_id: on, type, created_at: at, created_by: by, ...rest } = link;
+  const members = { issue_id: issueId, depends_on_id: on, type, created_at: at, created_by: by, ...rest };
+  return Object.fromEntries(
+    Object.entries(members).filter((entry): entry is [string, Json] => entry[1] !== undefined),
+  );
+}
+
 function listLinks(view: BoardView, task: Task): Json[] {
   const extras = view.extras.get(task.taskId);
   const own = (view.dependencies.get(task.taskId) ?? []).flatMap(({ dependsOnId, kind }): Json[] => {
@@ -50,14 +61,13 @@ function listLinks(view: BoardView, task: Task): Json[] {
     if (target === undefined) return [];
     const kept = extras?.links.find(({ on, link }) => on === dependsOnId && link.type === kind)?.link;
     const plain = { created_at: new Date(task.createdAtMs).toISOString(), created_by: task.createdBy };
-    return [
-      { ...(kept ?? plain), issue_id: idOf(view, task), depends_on_id: idOf(view, target), type: kind },
-    ];
+    const ends = { issue_id: idOf(view, task), depends_on_id: idOf(view, target), type: kind };
+    return [orderLink({ ...(kept ?? plain), ...ends })];
   });
   const foreign = (extras?.links ?? [])
     .filter(({ on }) => on === null)
-    .map(({ link }): Json => ({ ...link }));
-  return [...own, ...foreign].map((link) => JSON.parse(JSON.stringify(link)) as Json);
+    .map(({ link }) => orderLink({ ...link }));
+  return [...own, ...foreign];
 }
 
 function listComments(view: BoardView, task: Task): Json[] {
@@ -173,6 +183,7 @@ export function selectBoard(sql: Sql, query: BoardQuery, nowMs: number): Board {
     if (query.taskIds !== undefined && !query.taskIds.has(task.taskId)) continue;
     const status = showIssueStatus(task, view.extras.get(task.taskId));
     if (wanted !== null && !wanted.has(status)) continue;
+    if (query.isReady === true && !isReady(view, task)) continue;
     issues.push(toIssue(view, task, query.withComments === true));
   }
   return { prefix: view.prefix, issues };

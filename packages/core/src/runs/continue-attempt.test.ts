@@ -1,5 +1,5 @@
 import type { AttemptJob } from "@canopy/protocol";
-import { attemptResult, openProjectDriver } from "@canopy/testkit";
+import { attemptResult, failedResult, openProjectDriver } from "@canopy/testkit";
 import type { ProjectDriver } from "@canopy/testkit";
 import { expect, test } from "vitest";
 
@@ -77,4 +77,20 @@ test("[RN12] tasks that a session had claimed along with its own are given back 
   driver.finish(leased, attemptResult());
   expect([driver.task(extra.taskId).status, driver.task(extra.taskId).claim]).toEqual(["open", null]);
   expect(driver.task(own.taskId).claim?.holder).toBe(leased.payload.attemptId);
+});
+
+test("[RT8] a run or day that has spent its budget starts nothing more and blames no task; what cannot be done waits for a person", () => {
+  const failWith = (cause: string): unknown => {
+    const driver = openProjectDriver();
+    const task = driver.addTask("one");
+    driver.addTask("two");
+    const run = driver.startRun({ concurrency: 1 });
+    const [leased] = driver.lease();
+    if (leased === undefined) throw new Error("no attempt to lease");
+    driver.finish(leased, failedResult(cause));
+    return [driver.run(run.runId).state, driver.task(task.taskId).labels, driver.lease().length];
+  };
+  expect(failWith("run-budget")).toEqual(["cancelled", [], 0]);
+  expect(failWith("budget")).toEqual(["running", ["needs-investigation"], 1]);
+  expect(failWith("blocked")).toEqual(["running", ["needs-investigation"], 1]);
 });

@@ -28,6 +28,7 @@ import { selectStack } from "../merge-queue/stack-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { activateSession } from "../sessions/session-feature.ts";
 import { selectInquiry } from "../inquiries/inquiry-feature.ts";
+import { selectSections } from "../board/select-sections.ts";
 import { buildAnswerPrompt, buildContinuePrompt, buildPrompt } from "../tasks/build-prompt.ts";
 import { selectComments, selectTask } from "../tasks/select-tasks.ts";
 import { endAttempt } from "./end-attempt.ts";
@@ -79,6 +80,7 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
   );
   const prompt = buildPrompt({
     task,
+    sections: selectSections(context.sql, task.taskId),
     comments: selectComments(context.sql, task.taskId),
     earlier,
     changeReasons: selectChangeReasons(context.sql, task.taskId),

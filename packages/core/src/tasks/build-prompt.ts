@@ -7,6 +7,8 @@ const MAX_COMMENTS = 20;
 export interface PromptInput {
   readonly task: Task;
   readonly comments: readonly Comment[];
+  /** What a tracker says of the task beside its description, as headings and texts. */
+  readonly sections?: readonly (readonly [string, string])[];
   /** Earlier tries of this task, first try first. */
   readonly earlier: readonly Attempt[];
   /** Why the change of an earlier try did not land, by attempt. */
@@ -37,7 +39,7 @@ function describeFailure(attempt: Attempt, why: string): string {
  * The whole prompt of an attempt: how to work, the task, what people said about it, and why earlier attempts failed.
  * The same input always gives the same text.
  */
-export function buildPrompt({ task, comments, earlier, changeReasons }: PromptInput): string {
+export function buildPrompt({ task, comments, earlier, changeReasons, sections = [] }: PromptInput): string {
   const parts = [
     [
       "You work alone and unattended in a copy of a git repository; other agents work in copies of their own.",
@@ -49,6 +51,7 @@ export function buildPrompt({ task, comments, earlier, changeReasons }: PromptIn
     `# Task: ${task.title}`,
   ];
   if (task.description.trim() !== "") parts.push(task.description);
+  for (const [heading, text] of sections) parts.push(`## ${heading}\n${text}`);
   const recent = comments.slice(-MAX_COMMENTS);
   if (recent.length > 0) {
     parts.push(

@@ -35,7 +35,8 @@ function requireUnchanged(edit: FileEdit): void {
 }
 
 function writeAtomically(path: string, text: string, mode: number): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  // A file that nobody else may read gets a folder that nobody else may enter.
+  mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o077) === 0 ? 0o700 : 0o755 });
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}`;
   try {
     writeFileSync(temporary, text, { mode: 0o600, flag: "wx" });

@@ -14,9 +14,11 @@ import type { JobSource } from "../job-source.ts";
 import type { RunnerLog } from "../runner-log.ts";
 import { describeMissingKey } from "../sessions/agent-environment.ts";
 import { openBudgetInquiry, settleBreach } from "../sessions/budget-breach.ts";
+import { isConversational } from "../sessions/open-attempt-session.ts";
 import { PersonDesk, permissionsOf, toPermissionRules } from "../sessions/person-desk.ts";
 import type { ProviderGate } from "../sessions/provider-gate.ts";
 import { accountOf } from "../sessions/provider-gate.ts";
+import { readInstructions } from "../sessions/read-instructions.ts";
 import type { HostedSession, TurnPrompt } from "../sessions/session-host.ts";
 import { SessionTranscript } from "../sessions/session-transcript.ts";
 import type { SpendingMeter } from "../sessions/spending-book.ts";
@@ -39,7 +41,7 @@ export interface AgentRun {
   readonly environment: Readonly<Record<string, string>>;
   /** What the agent is asked. */
   readonly prompt: string;
-  /** What the agent is told and may use; null for agents that take neither. */
+  /** What the agent is told and may use, and what people ask of it; null where no rooms are. */
   readonly hosted: HostedSession | null;
   readonly meter: SpendingMeter;
   readonly gate: ProviderGate;
@@ -146,7 +148,7 @@ class AgentAtWork {
     const account = accountOf(agent, environment);
     const { burst, turns_per_minute: maxPerMinute } = config.provider;
     const options = { burst, maxPerMinute, minPerMinute: Math.min(2, maxPerMinute) };
-    if (this.#run.hosted !== null && !signal.aborted)
+    if (isConversational(agent) && !signal.aborted)
       await gate.enter(account, options, signal).catch(() => undefined);
     const result = await this.#session.prompt(prompt.text);
     const { error } = result;
@@ -206,6 +208,7 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
     spawn: workspace.spawn,
     cwd: workspace.path,
     env: { ...workspace.env, ...run.environment, CANOPY_ATTEMPT_NUMBER: String(job.attemptNumber) },
+    secretNames: Object.keys(run.environment),
     model: leg.model,
     permissionPolicy: toPermissionRules(permissionsOf(run.config.permissions, job)),
     task: {
@@ -220,7 +223,10 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
     signal: run.signal,
   };
   run.meter.beginProcess();
-  const { session, memory } = await startAgentSession(agent.driver, spec, run.hosted);
+  const { readsFiles } = agent.driver.describe();
+  const instructions = await readInstructions(workspace.readablePath, readsFiles);
+  const told = { hosted: run.hosted, instructions };
+  const { session, memory } = await startAgentSession(agent.driver, spec, told);
   if (memory === "told") await transcript.write({ type: "notice", level: "warn", text: TOLD_NOTICE });
   return await new AgentAtWork(run, transcript, session).work(leg.prompt);
 }

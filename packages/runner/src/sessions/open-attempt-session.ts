@@ -23,7 +23,7 @@ export interface AttemptSessionOptions {
 
 /** An attempt's session: what its agent is told and may use, and what it said of its work. */
 export interface AttemptSession extends AsyncDisposable {
-  /** Null for agents that take neither: commands and scripts. */
+  /** Null where no rooms are. */
   readonly hosted: HostedSession | null;
   readonly work: SessionWork;
 }
@@ -49,12 +49,15 @@ async function makeSocketFolder(home: string): Promise<string> {
 export async function openAttemptSession(options: AttemptSessionOptions): Promise<AttemptSession> {
   const { host, homes, agent, job, workspace, config, signal } = options;
   const work = createSessionWork(workspace, config, signal);
-  if (host === undefined || !isConversational(agent)) {
-    return { hosted: null, work, [Symbol.asyncDispose]: () => Promise.resolve() };
-  }
-  const socketFolder = await makeSocketFolder(workspace.homeDirectory);
-  const permissions = permissionsOf(config.permissions, job);
-  const hosted = await host.open({ job, socketFolder, workspace: work.tools, permissions });
+  if (host === undefined) return { hosted: null, work, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const canTalk = isConversational(agent);
+  const hosted = await host.open({
+    job,
+    isConversational: canTalk,
+    socketFolder: canTalk ? await makeSocketFolder(workspace.homeDirectory) : workspace.homeDirectory,
+    workspace: work.tools,
+    permissions: permissionsOf(config.permissions, job),
+  });
   if (hosted.readPast() !== null) await homes?.restore(job.sessionId, workspace.homeDirectory);
   return { hosted, work, [Symbol.asyncDispose]: () => hosted[Symbol.asyncDispose]() };
 }

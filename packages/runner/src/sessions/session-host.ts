@@ -4,6 +4,8 @@ import type { AgentMcpServer, TranscriptLine } from "@canopy/agents";
 /** A session that an agent is about to work in. */
 export interface SessionOpening {
   readonly job: AttemptJob;
+  /** False for agents that hold no conversation: they are told nothing, use no tools, and begin anew each time. */
+  readonly isConversational: boolean;
   /** A private folder that exists, writable from here and seen by the session's processes under the same path. */
   readonly socketFolder: string;
   readonly workspace: WorkspaceTools;
@@ -26,7 +28,7 @@ export interface TurnPrompt {
 
 /** What a session's agent is told and may use. Disposing takes its tools away. */
 export interface HostedSession extends AsyncDisposable {
-  readonly systemText: string;
+  readonly systemText: string | null;
   readonly mcpServers: readonly AgentMcpServer[];
   /** What was before, as of now; null when the session is new. */
   readPast(): SessionPast | null;

@@ -20,11 +20,14 @@ function addTo(systemAppend: string | null, text: string): string {
 export async function startAgentSession(
   driver: AgentDriver,
   spec: Omit<AgentStartSpec, "systemAppend" | "mcpServers" | "resume">,
-  hosted: HostedSession | null,
+  told: { readonly hosted: HostedSession | null; readonly instructions: string | null },
 ): Promise<StartedAgent> {
+  const { hosted, instructions } = told;
+  const systemText = hosted?.systemText ?? null;
   const full: AgentStartSpec = {
     ...spec,
-    systemAppend: hosted?.systemText ?? null,
+    systemAppend:
+      systemText === null || instructions === null ? systemText : `${systemText}\n\n${instructions}`,
     mcpServers: hosted?.mcpServers ?? [],
     resume: null,
   };

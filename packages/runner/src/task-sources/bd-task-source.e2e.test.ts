@@ -249,7 +249,10 @@ test("a task is made with all that is known; a long description goes through a f
       type: "bug",
       priority: 1,
       labels: ["a", "b"],
-      dependencies: [{ id: "bd-1", kind: "discovered-from" }],
+      dependencies: [
+        { id: "bd-1", kind: "discovered-from" },
+        { id: "bd-2", kind: "blocks" },
+      ],
       externalReference: "gh-1",
     },
     LIVE,
@@ -257,7 +260,7 @@ test("a task is made with all that is known; a long description goes through a f
   expect(id).toBe("bd-9");
   expect(await source().create({ title: "Long", description: "d".repeat(1_000_000) }, LIVE)).toBe("bd-10");
   expect(await calls()).toEqual([
-    "create --json -p 1 --type bug --labels a,b --deps discovered-from:bd-1 --external-ref gh-1 -d why -- -x marks",
+    "create --json -p 1 --type bug --labels a,b --deps discovered-from:bd-1,bd-2 --external-ref gh-1 -d why -- -x marks",
     "file 1000000",
   ]);
 });

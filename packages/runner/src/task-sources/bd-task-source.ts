@@ -6,7 +6,7 @@ import { parseBdError, parseBdOutput, parseCreatedId } from "./parse-bd-output.t
 import type { BdOutput } from "./parse-bd-output.ts";
 import { bdFailure, isUnknownFlag, runBd } from "./run-bd.ts";
 import type { BdOptions, BdResult } from "./run-bd.ts";
-import type { ClaimOutcome, NewSourceTask, SourceTask, TaskSource } from "./task-source.ts";
+import type { ClaimOutcome, NewSourceTask, SourceDependency, SourceTask, TaskSource } from "./task-source.ts";
 
 /** Trackers show 10 or 50 tasks unless told otherwise. */
 const LIMIT = "100000";
@@ -31,6 +31,11 @@ function cutText(text: string): string {
 /** Words that begin with a dash would be read as a flag. */
 function positional(text: string): string[] {
   return text.startsWith("-") ? ["--", text] : [text];
+}
+
+/** Since 2026 `blocks:ID` makes ID wait for the new task; an id alone has always been what the new task waits for. */
+function spellDependency({ kind, id }: SourceDependency): string {
+  return kind === "blocks" ? id : `${kind}:${id}`;
 }
 
 function isNotFound(result: BdResult): boolean {
@@ -146,7 +151,7 @@ class BdTaskSource implements TaskSource {
       ...(labels.length === 0 ? [] : ["--labels", labels.join(",")]),
       ...(dependencies.length === 0
         ? []
-        : ["--deps", dependencies.map(({ kind, id }) => `${kind}:${id}`).join(",")]),
+        : ["--deps", dependencies.map((dependency) => spellDependency(dependency)).join(",")]),
       ...(task.externalReference === undefined ? [] : ["--external-ref", task.externalReference]),
     ];
     const title = positional(cutText(task.title));

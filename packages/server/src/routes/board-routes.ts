@@ -1,5 +1,5 @@
 import { boardRequestSchema, boardSchema, jsonSchema } from "@canopy/protocol";
-import { resolveTask, selectBoard } from "@canopy/core";
+import { resolveTask, selectBoard, selectPrefix } from "@canopy/core";
 import { RejectedError } from "../http/error-response.ts";
 import type { Route, RouteCall } from "../http/route.ts";
 import { route } from "../http/route.ts";
@@ -30,14 +30,19 @@ export const BOARD_ROUTES: readonly Route[] = [
     query: {
       status: "comma-separated states",
       issue: "an id of an issue; repeatable",
+      ready: "true: only those that can be begun",
       comments: "true: with all remarks",
+      issues: "none: the prefix only",
     },
     handle: (call) => {
+      if (call.query.get("issues") === "none")
+        return { prefix: projectRoomOf(call).read((sql) => selectPrefix(sql)), issues: [] };
       const taskIds = readTaskIds(call);
       const statuses = call.query.get("status")?.split(",");
       const query = {
         ...(taskIds === undefined ? {} : { taskIds }),
         ...(statuses === undefined ? {} : { statuses }),
+        isReady: call.query.get("ready") === "true",
         withComments: call.query.get("comments") === "true",
       };
       return projectRoomOf(call).read((sql) => selectBoard(sql, query, call.ports.now()));

@@ -26,10 +26,9 @@ async function run(workspace: Workspace, script: string): Promise<{ output: stri
 }
 
 test("a workspace in a container of a real engine", async (context) => {
-  if (engine === null || image === "") {
-    context.skip("no container engine, or no image in CANOPY_TEST_IMAGE");
-    return;
-  }
+  const isPossible = engine !== null && image !== "";
+  context.skip(!isPossible, "no container engine, or no image in CANOPY_TEST_IMAGE");
+  if (!isPossible) return;
   const base = await realpath(await mkdtemp(join(tmpdir(), "canopy-engine-")));
   await writeFile(join(base, "secret"), "canary");
   const store = await openWorkspaceStore({ cacheDirectory: join(base, "cache") });
