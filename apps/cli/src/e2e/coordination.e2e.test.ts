@@ -135,7 +135,13 @@ test("[B7, N33] a person sees the same from the root, a subfolder, through a lin
 test("[N11, N12] stop, resume, clear, compact and fork keep one session and what it holds; only an end frees", async () => {
   const a = await open("a");
   await home.ask(["claim", "src/main.rs"], by(a));
+  const state = async (): Promise<string | undefined> => (await sessions())[0]?.state;
   await a.hook("Stop", { stop_hook_active: false });
+  expect(await state()).toBe("idle");
+  await a.before("Read", { file_path: join(cwd, "a.txt") });
+  expect(await state()).toBe("active");
+  await a.hook("Notification", { notification_type: "permission_prompt", message: "may I?" });
+  expect(await state()).toBe("waiting");
   for (const source of ["resume", "clear", "compact", "fork"]) {
     await a.hook("SessionEnd", { reason: source === "clear" ? "clear" : "resume" });
     await a.start(source);
