@@ -110,3 +110,19 @@ test("what a dead daemon left behind is removed", async () => {
   const { code, checks } = await doctor("--fix");
   expect([code, namesOf(checks, FIXED)]).toEqual([0, ["daemon-lock"]]);
 });
+
+test("a second daemon of the same user is told: neither knows what the other's agents hold", async () => {
+  const other = await openTestHome();
+  try {
+    await other.canopy(["up"]);
+    const { code, checks } = await doctor();
+    const told = checks.find(({ name }) => name === "daemons");
+    // Other tests may have daemons of their own at the same time.
+    expect([code, told?.state]).toEqual([0, "warning"]);
+    expect(told?.detail).toContain(`pid ${other.daemonPid()} in ${join(other.canopyHome, "state")}`);
+  } finally {
+    const left = await other.shutDown();
+    await other[Symbol.asyncDispose]();
+    expect(left).toEqual(NOTHING_LEFT);
+  }
+});
