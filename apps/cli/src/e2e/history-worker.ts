@@ -1,14 +1,20 @@
 // One client of a random history: claims, renews, gives back, takes by force (as a person) and ends, and writes down what it saw.
+import { createHash } from "node:crypto";
 import { Agent, request } from "node:http";
-import { createRandom } from "@canopy/core";
 import type { ObservedOperation } from "./check-history.ts";
 
 const [socketPath = "", cwd = "", client = "0", seed = "1", count = "100"] = process.argv.slice(2);
 const agent = new Agent({ keepAlive: true });
-const random = createRandom(Number(seed));
 const PATHS = ["a.txt", "b.txt"] as const;
 const TTL_MS = 10_000;
 const held = new Map<string, string>();
+
+let drawn = 0;
+/** Numbers in [0, 1) that the seed alone decides. */
+function random(): number {
+  drawn += 1;
+  return createHash("sha256").update(`${seed}:${drawn}`).digest().readUInt32BE() / 2 ** 32;
+}
 
 /** Milliseconds of the machine's monotonic clock, which all processes share. */
 function now(): number {
