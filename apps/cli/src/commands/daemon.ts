@@ -3,6 +3,7 @@ import { CanopyError } from "@canopy/protocol/errors";
 import type { RegisterCommands } from "../run-cli.ts";
 import { readDaemonInfo } from "../connection/daemon-files.ts";
 import { daemonPaths, ensureDaemon, isDaemonUp } from "../connection/ensure-daemon.ts";
+import { keepHooksFromStarting } from "../connection/hook-start.ts";
 import { connectDaemonApi } from "../connection/project-api.ts";
 import { formatBytes, formatDuration, formatTable } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
@@ -135,6 +136,7 @@ export const registerDaemon: RegisterCommands = (program) => {
     .option("--json", "print what happened as JSON")
     .addHelpText("after", "\nExample:\n  canopy down")
     .action(async (options: { json?: boolean }) => {
+      keepHooksFromStarting(daemonPaths().hookClientDir);
       const wasRunning = await stopDaemon();
       if (options.json === true) printJson({ stopped: wasRunning });
       else printText(wasRunning ? "stopped" : "no daemon was running");

@@ -9,7 +9,7 @@ async function serveAttached(): Promise<void> {
   const { serveAttachedTools } = await import("@canopy/daemon/attached-tools");
   const { session } = await act({ type: "whoami" }, {});
   // An agent that neither its environment nor its hooks tell of comes as a session of this server's own.
-  const identity = session === null ? { as: `mcp-${process.pid}` } : {};
+  const identity = session === null ? { as: `mcp-${process.pid}`, pid: process.ppid } : {};
   await serveAttachedTools(async (action) => await act(action, identity, { blockMs: BLOCK_MS }));
   if (session !== null) return;
   // Its agent has gone; a daemon that was stopped meanwhile has nothing to be told.

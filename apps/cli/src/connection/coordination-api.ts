@@ -16,6 +16,8 @@ export interface IdentityOptions {
   readonly session?: string;
   /** A name of one's own, for agents that nobody knows. */
   readonly as?: string;
+  /** With `as`: the agent's own process, where that is known. */
+  readonly pid?: number;
 }
 
 /** Who runs this command: what was said, what the environment says, or what the processes above say. */
@@ -25,7 +27,14 @@ export function readIdentity(
   parentPid: number,
 ): ActingAs {
   if (options.session !== undefined) return { session: options.session };
-  if (options.as !== undefined) return { agent: "agent", nativeSessionId: options.as, pid: parentPid };
+  if (options.as !== undefined) {
+    // Not the process above: in a person's shell that is their terminal, which would then be the session.
+    return {
+      agent: "agent",
+      nativeSessionId: options.as,
+      ...(options.pid === undefined ? {} : { pid: options.pid }),
+    };
+  }
   const own = env["CANOPY_SESSION"];
   if (own !== undefined && own !== "") return { session: own };
   for (const [variable, agent] of NATIVE_IDS) {

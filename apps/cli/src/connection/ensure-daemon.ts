@@ -7,6 +7,7 @@ import { resolveDaemonPaths } from "@canopy/daemon/paths";
 import { CanopyError, ERROR_EXIT_CODES, isCanopyError } from "@canopy/protocol/errors";
 import type { ErrorCode } from "@canopy/protocol";
 import { readDaemonInfo } from "./daemon-files.ts";
+import { writeHookStart } from "./hook-start.ts";
 import { requestDaemon } from "./request.ts";
 
 const START_TIMEOUT_MS = 20_000;
@@ -69,7 +70,10 @@ export async function ensureDaemon(
   if (await isDaemonUp(paths)) return "running";
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (Date.now() < deadline) {
-    if ((await startOnce(paths, options, deadline)) === "up") return "started";
+    if ((await startOnce(paths, options, deadline)) === "up") {
+      writeHookStart(paths.hookClientDir, options.port);
+      return "started";
+    }
     // Whoever holds the lock is starting, and will answer, or is stopping, and will let go.
     if (await pollUntilUp(paths, () => false, Math.min(deadline, Date.now() + LOCK_PAUSE_MS)))
       return "running";

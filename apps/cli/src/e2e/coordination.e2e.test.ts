@@ -4,7 +4,7 @@ import { appendFile, mkdir, mkdtemp, readFile, readdir, symlink, writeFile } fro
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { createTestRepository, userGit, writeFiles } from "./create-test-repository.ts";
-import { NOTHING_LEFT } from "./find-leftovers.ts";
+import { NOTHING_LEFT, isProcessAlive } from "./find-leftovers.ts";
 import type { PlayedAgent } from "./hooked-agent.ts";
 import { HookedAgent, contextOf, refusalOf } from "./hooked-agent.ts";
 import type { TestHome } from "./open-test-home.ts";
@@ -135,7 +135,13 @@ test("[B7, N33] a person sees the same from the root, a subfolder, through a lin
 test("[N11, N12] stop, resume, clear, compact and fork keep one session and what it holds; only an end frees", async () => {
   const a = await open("a");
   await home.ask(["claim", "src/main.rs"], by(a));
+  const state = async (): Promise<string | undefined> => (await sessions())[0]?.state;
   await a.hook("Stop", { stop_hook_active: false });
+  expect(await state()).toBe("idle");
+  await a.before("Read", { file_path: join(cwd, "a.txt") });
+  expect(await state()).toBe("active");
+  await a.hook("Notification", { notification_type: "permission_prompt", message: "may I?" });
+  expect(await state()).toBe("waiting");
   for (const source of ["resume", "clear", "compact", "fork"]) {
     await a.hook("SessionEnd", { reason: source === "clear" ? "clear" : "resume" });
     await a.start(source);
@@ -504,4 +510,18 @@ test("[N28] without a daemon hooks let go at once and say so; with one again it 
   await home.canopy(["up"]);
   const b = await open("b");
   expect(await b.edit("a.txt")).toContain("@claude-1 (active) holds a.txt");
+});
+
+test("a session that begins starts the daemon that has died, and none that a person has stopped", async () => {
+  const a = await open("a");
+  await home.ask(["claim", "a.txt"], by(a));
+  const pid = home.daemonPid() ?? -1;
+  process.kill(pid, "SIGKILL");
+  await waitFor("the end of the daemon", () => (isProcessAlive(pid) ? null : true));
+  const b = await open("b");
+  expect(await b.edit("a.txt")).toContain("@claude-1 (active) holds a.txt");
+  await home.canopy(["down"]);
+  const result = await a.start("resume");
+  expect(String(result.output["systemMessage"])).toContain("no daemon is running");
+  await home.canopy(["up"]);
 });

@@ -51,7 +51,7 @@ async function killDaemon(): Promise<void> {
   await waitFor("the end of the daemon", () => (isProcessAlive(pid) ? null : true));
 }
 
-test("what is as it should be is no finding, on a new machine and with agents set up", async () => {
+test("[B9] what is as it should be is no finding, on a new machine and with agents set up", async () => {
   expect(await doctor()).toMatchObject({ code: 0 });
   await mkdir(join(home.root, "home/.gemini"), { recursive: true });
   await home.canopy(["setup", "gemini"], { cwd });
@@ -109,4 +109,20 @@ test("what a dead daemon left behind is removed", async () => {
   await killDaemon();
   const { code, checks } = await doctor("--fix");
   expect([code, namesOf(checks, FIXED)]).toEqual([0, ["daemon-lock"]]);
+});
+
+test("a second daemon of the same user is told: neither knows what the other's agents hold", async () => {
+  const other = await openTestHome();
+  try {
+    await other.canopy(["up"]);
+    const { code, checks } = await doctor();
+    const told = checks.find(({ name }) => name === "daemons");
+    // Other tests may have daemons of their own at the same time.
+    expect([code, told?.state]).toEqual([0, "warning"]);
+    expect(told?.detail).toContain(`pid ${other.daemonPid()} in ${join(other.canopyHome, "state")}`);
+  } finally {
+    const left = await other.shutDown();
+    await other[Symbol.asyncDispose]();
+    expect(left).toEqual(NOTHING_LEFT);
+  }
 });

@@ -35,8 +35,9 @@ async function expectShape(
   name: string,
   args: readonly string[],
   exit = 0,
+  cwd = repository,
 ): Promise<Record<string, unknown>> {
-  const result = await home.canopy([...args, "--json"], { cwd: repository });
+  const result = await home.canopy([...args, "--json"], { cwd });
   expect(result.code, result.stdout + result.stderr).toBe(exit);
   const value = parseJson<Record<string, unknown>>(result.stdout);
   seen.add(name);
@@ -160,6 +161,37 @@ test("runs, attempts, changes and deliveries print what docs/cli-json.md says", 
   await expectShape("ChangeAction", ["queue", "abandon", stuck?.changeId ?? "", "-r", "not wanted"]);
   await expectShape("Review", ["deliver", "--pr", "--dry-run"]);
   await expectShape("Delivery", ["deliver"]);
+});
+
+test("sessions side by side print what docs/cli-json.md says", async () => {
+  const cwd = join(home.root, "shared");
+  await createTestRepository(cwd);
+  const expectHere = async (name: string, ...args: readonly string[]): Promise<Record<string, unknown>> =>
+    await expectShape(name, args, 0, cwd);
+  // What only a person does comes first: after `--as` this process counts as a session.
+  await expectHere("Projects", "list");
+  await expectHere("Shown", "show");
+  await expectHere("Exported", "export", join(home.root, "exported"));
+  await expectHere("Finished", "finish");
+  await expectHere("Noted", "reopen");
+  await expectHere("Noted", "gc");
+  await expectHere("Forgotten", "forget", "--yes");
+  await expectHere("Sessions", "sessions");
+  await expectHere("WhoAmI", "whoami");
+  await expectHere("Claimed", "claim", "one.txt", "--as", "ada");
+  await expectShape("Claimed", ["claim", "one.txt", "--check", "--as", "bob"], 3, cwd);
+  await expectShape("Error", ["claim", "one.txt", "--as", "bob"], 3, cwd);
+  await expectHere("Claims", "claims");
+  await expectHere("WhoAmI", "whoami", "--as", "ada");
+  await expectHere("Sessions", "sessions", "--as", "ada");
+  await expectHere("Sent", "send", "holder:one.txt", "hello", "--as", "bob");
+  await expectHere("Mail", "inbox", "--as", "ada");
+  await expectHere("Acknowledged", "ack", "--as", "ada");
+  await expectHere("Waited", "wait", "claim:one.txt", "--no-block", "--as", "bob");
+  await expectHere("Released", "release", "one.txt", "--as", "ada");
+  await expectHere("Noted", "note", "resting", "--as", "ada");
+  await expectHere("Renamed", "rename", "ada", "--as", "ada");
+  await expectHere("Explained", "explain");
 });
 
 test("the scripted model prints its address, and ends when asked to", async () => {

@@ -1,4 +1,5 @@
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { mkdtemp, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
 import type { ScriptedModel } from "@canopy/agents";
@@ -10,6 +11,7 @@ import { createTestRepository, userGit } from "./create-test-repository.ts";
 import { NOTHING_LEFT } from "./find-leftovers.ts";
 import { openTestHome, parseJson } from "./open-test-home.ts";
 import type { TestHome } from "./open-test-home.ts";
+import { waitFor } from "./wait-for.ts";
 
 /** Planted under names that no agent has any business with. */
 const CANARY = "canary-5b1f07c2d94e";
@@ -35,7 +37,7 @@ async function createProject(
   name: RealAgentName,
   program: string,
 ): Promise<{ cwd: string; env: Record<string, string> }> {
-  const cwd = join(home.root, `with-${name}`);
+  const cwd = await mkdtemp(join(home.root, `with-${name}-`));
   const { driver, command, env, model: modelName } = launchRealAgent(name, program, model.url);
   const settings = join(home.root, "gemini-settings.json");
   await writeFile(settings, GEMINI_SETTINGS);
@@ -73,8 +75,20 @@ function rewrite(path: string, content: string): string {
   ]);
 }
 
+/** All below a folder. What is thrown away may go while it is listed: then it is listed again. */
+async function listAll(folder: string): Promise<Dirent[]> {
+  return await waitFor("a folder that stays as it is", async () => {
+    try {
+      return await readdir(folder, { recursive: true, withFileTypes: true });
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+      throw error;
+    }
+  });
+}
+
 async function filesWith(folder: string, text: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const entries = await listAll(folder);
   const found: string[] = [];
   for (const entry of entries.filter((each) => each.isFile())) {
     const path = join(entry.parentPath, entry.name);

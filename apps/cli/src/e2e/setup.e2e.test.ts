@@ -85,7 +85,7 @@ describe("canopy setup", () => {
     await writeFile(join(repository, ".git/hooks/pre-commit"), "#!/bin/sh\nexit 0\n", { mode: 0o755 });
   });
 
-  test("all: a dry run changes nothing; twice is once; out again restores every byte", async () => {
+  test("[N27] all: a dry run changes nothing; twice is once; out again restores every byte", async () => {
     const before = await snapshot();
     const dry = await setup("all", "--dry-run");
     expect([dry.code, dry.stdout.includes('+\t\t"PreToolUse"'), dry.stdout.includes("rename ")]).toEqual([

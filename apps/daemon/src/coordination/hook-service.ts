@@ -116,6 +116,8 @@ export class HookService {
         update({ state: "active" });
         return { ...NO_REPLY, context: takeDigest(turn, call.nativeEvent) };
       case "before-tool":
+        // Who uses tools is at work, whatever was heard of it last.
+        update({ state: "active" });
         return answerBeforeTool(turn, event.intents);
       case "after-tool":
         return answerAfterTool(turn, event.intents, event.failed);

@@ -140,7 +140,7 @@ export class OpenProject implements AsyncDisposable {
   /** Says which tasks a run would take, and why it would pass over the others. */
   async planRun(request: RunRequest): Promise<RunPlan> {
     const { options } = await this.#prepareRun(request, NO_AGENT);
-    const ready = this.room.read((sql) => selectReadyTasks(sql));
+    const ready = this.room.read((sql) => selectReadyTasks(sql, Date.now()));
     const judged = ready.map((task) => ({ task, reason: explainFilter(task, options.filter) }));
     return {
       agent: options.agent,

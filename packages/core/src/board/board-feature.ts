@@ -1,7 +1,8 @@
 import type { IssueExtras, ProjectCommand, ProjectEvent } from "@canopy/protocol";
 import type { RoomFeature } from "../kernel/room-definition.ts";
 import type { Sql } from "../kernel/sql.ts";
-import { selectExtras } from "./board-rows.ts";
+import { clearTimer, setTimer } from "../kernel/timers.ts";
+import { readDeferral, selectExtras } from "./board-rows.ts";
 import { BOARD_MIGRATIONS, BOARD_TABLES } from "./board-schema.ts";
 import { decideImportIssues } from "./decide-import.ts";
 import {
@@ -17,11 +18,13 @@ import {
 
 function writeExtras(sql: Sql, extras: IssueExtras): void {
   sql.exec(
-    `INSERT INTO issues (task_id, issue_id, value) VALUES (?, ?, ?)
-     ON CONFLICT (task_id) DO UPDATE SET issue_id = excluded.issue_id, value = excluded.value`,
+    `INSERT INTO issues (task_id, issue_id, value, defer_until_ms) VALUES (?, ?, ?, ?)
+     ON CONFLICT (task_id) DO UPDATE SET issue_id = excluded.issue_id, value = excluded.value,
+       defer_until_ms = excluded.defer_until_ms`,
     extras.taskId,
     extras.issueId,
     JSON.stringify(extras),
+    readDeferral(extras),
   );
 }
 
@@ -41,11 +44,18 @@ export const boardFeature: RoomFeature<ProjectCommand, ProjectEvent> = {
     "issue.link": decideLinkIssue,
     "issue.unlink": decideUnlinkIssue,
   },
+  // That it fired is enough: runs look for work after every event.
+  timers: { board: () => undefined },
   project: {
     "board.configured": (sql, { prefix }) => {
       sql.exec("INSERT OR REPLACE INTO board (id, prefix) VALUES (1, ?)", prefix);
     },
-    "issue.changed": (sql, { extras }) => writeExtras(sql, extras),
+    "issue.changed": (sql, { extras }, { atMs }) => {
+      writeExtras(sql, extras);
+      const untilMs = readDeferral(extras);
+      if (untilMs !== null && untilMs > atMs) setTimer(sql, `board:${extras.taskId}`, untilMs);
+      else clearTimer(sql, `board:${extras.taskId}`);
+    },
     // However a dependency goes, what was kept of it goes too, or an export would bring it back.
     "dependency.removed": (sql, { dependency }) => {
       const extras = selectExtras(sql, dependency.taskId);

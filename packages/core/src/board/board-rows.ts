@@ -1,6 +1,7 @@
 import type { IssueExtras, Task, TaskId } from "@canopy/protocol";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn, readText } from "../kernel/sql.ts";
+import { parseIssueTime } from "./issue-time.ts";
 
 const IMPORTED = "bd:";
 
@@ -20,6 +21,18 @@ export function selectExtras(sql: Sql, taskId: TaskId): IssueExtras {
 export function selectAllExtras(sql: Sql): ReadonlyMap<string, IssueExtras> {
   const rows = sql.exec("SELECT task_id, value FROM issues");
   return new Map(rows.map((row) => [readText(row, "task_id"), parseColumn<IssueExtras>(row, "value")]));
+}
+
+/** Tasks that are put off to a time that has not come. */
+export function selectPutOff(sql: Sql, nowMs: number): ReadonlySet<string> {
+  const rows = sql.exec("SELECT task_id FROM issues WHERE defer_until_ms > ?", nowMs);
+  return new Set(rows.map((row) => readText(row, "task_id")));
+}
+
+/** The time that an issue is put off to, or null. */
+export function readDeferral(extras: IssueExtras | undefined): number | null {
+  const until = extras?.fields["defer_until"];
+  return typeof until === "string" ? parseIssueTime(until) : null;
 }
 
 /** An issue that has nothing beside its task. */
@@ -64,8 +77,12 @@ export function selectTaskByIssueId(sql: Sql, id: string): Task | undefined {
     : undefined;
 }
 
-/** Like `selectTaskByIssueId`; finds also a task with an id of its own by `PREFIX-NUMBER`, when nobody has that id. */
-export function findIssue(sql: Sql, id: string): Task | undefined {
+/**
+ * Like `selectTaskByIssueId`, also for `bd:ID`; finds also a task with an id of its own by `PREFIX-NUMBER`, when nobody
+ * has that id.
+ */
+export function findIssue(sql: Sql, reference: string): Task | undefined {
+  const id = reference.startsWith(IMPORTED) ? reference.slice(IMPORTED.length) : reference;
   const exact = selectTaskByIssueId(sql, id);
   if (exact !== undefined) return exact;
   const number = readOwnNumber(id, selectPrefix(sql));

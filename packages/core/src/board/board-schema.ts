@@ -9,6 +9,13 @@ export const BOARD_MIGRATIONS: readonly Migration[] = [
       "CREATE TABLE issues (task_id TEXT PRIMARY KEY, issue_id TEXT UNIQUE, value TEXT NOT NULL)",
     ],
   },
+  {
+    id: "board-2",
+    statements: [
+      "ALTER TABLE issues ADD COLUMN defer_until_ms INTEGER",
+      "CREATE INDEX issues_by_defer ON issues (defer_until_ms) WHERE defer_until_ms IS NOT NULL",
+    ],
+  },
 ];
 
 /** The tables that replay rebuilds. */

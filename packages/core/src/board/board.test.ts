@@ -2,6 +2,7 @@ import type { BoardIssue, Json } from "@canopy/protocol";
 import { openProjectDriver } from "@canopy/testkit";
 import type { ProjectDriver } from "@canopy/testkit";
 import { expect, test } from "vitest";
+import { selectWhyNotRunning } from "../schedule/why-not-running.ts";
 import { selectTasks } from "../tasks/select-tasks.ts";
 import { resolveTask } from "../tasks/resolve-task.ts";
 import { selectBoard } from "./select-board.ts";
@@ -339,6 +340,25 @@ test("[BD9] what is put off is ready when its time has come", () => {
   expect(ready(board)).toEqual([]);
 });
 
+test("[BD9] a run takes what is put off when its time has come, by itself, and not before", () => {
+  const board = openBoard();
+  const { driver } = board;
+  const id = board.create("later", { defer_until: new Date(driver.nowMs + 1000).toISOString() });
+  driver.startRun({ watch: true });
+  const [task] = selectTasks(driver.room.sql);
+  expect(driver.lease()).toEqual([]);
+  expect(selectWhyNotRunning(driver.room.sql, task!, driver.nowMs).map(({ code }) => code)).toEqual([
+    "deferred",
+  ]);
+  driver.advance(999);
+  expect(driver.lease()).toEqual([]);
+  driver.advance(1);
+  expect(driver.lease()).toHaveLength(1);
+  const other = board.create("never mind", { defer_until: new Date(driver.nowMs + 9000).toISOString() });
+  board.update(other, { fields: { defer_until: null } });
+  expect([id, driver.lease().length]).toEqual(["web-1", 1]);
+});
+
 test("[KR4] the tables of the board are rebuilt from the journal", () => {
   const board = openBoard("bd");
   board.driver.accept({ type: "issue.import", issues: RECORDS });
@@ -359,4 +379,21 @@ test("[TK10] the prompt holds what an issue says beside its description", () => 
   const [leased] = board.driver.lease();
   const prompt = leased?.payload.kind === "attempt" ? leased.payload.prompt : "";
   expect(prompt).toContain("For TOML.\n\n## Design\nby hand\n\n## Acceptance criteria\ndates work\n");
+});
+
+test("[BD2] an import of tasks that names an issue brings it up to date instead of making another one", () => {
+  const board = openBoard();
+  board.create("one");
+  const tasks = [
+    { title: "one, again", externalReference: "bd:web-1" },
+    { title: "two", externalReference: "bd:new-1", dependencies: [{ on: "bd:web-1" }] },
+  ];
+  expect(board.driver.accept({ type: "task.import", tasks })).toMatchObject({
+    createdCount: 1,
+    updatedCount: 1,
+  });
+  expect(board.issues().map(({ record, blockedBy }) => [record["id"], record["title"], blockedBy])).toEqual([
+    ["web-1", "one, again", []],
+    ["new-1", "two", ["web-1"]],
+  ]);
 });

@@ -2,10 +2,10 @@ import type { Board, BoardIssue, Comment, Dependency, IssueExtras, Json, Task } 
 import type { Sql } from "../kernel/sql.ts";
 import { readNumber, readText } from "../kernel/sql.ts";
 import { selectComments, selectDependencies, selectTasks } from "../tasks/select-tasks.ts";
-import { issueIdOf, selectAllExtras, selectPrefix } from "./board-rows.ts";
+import { issueIdOf, readDeferral, selectAllExtras, selectPrefix } from "./board-rows.ts";
 import { UNNAMED_HOLDER } from "./emit-issue.ts";
 import { showIssueStatus } from "./issue-status.ts";
-import { formatIssueTime, parseIssueTime } from "./issue-time.ts";
+import { formatIssueTime } from "./issue-time.ts";
 
 /** Which issues to answer, and whether with all their remarks. Absent fields do not restrict. */
 export interface BoardQuery {
@@ -128,8 +128,7 @@ function toRecord(view: BoardView, task: Task, withComments: boolean): Record<st
 
 function isReady(view: BoardView, task: Task): boolean {
   if (task.status !== "open" || task.claim !== null || findBlockers(view, task.taskId).size > 0) return false;
-  const until = view.extras.get(task.taskId)?.fields["defer_until"];
-  return typeof until !== "string" || (parseIssueTime(until) ?? 0) <= view.nowMs;
+  return (readDeferral(view.extras.get(task.taskId)) ?? 0) <= view.nowMs;
 }
 
 function toIssue(view: BoardView, task: Task, withComments: boolean): BoardIssue {

@@ -43,7 +43,7 @@ export function selectCandidates(sql: Sql, run: Run, nowMs: number): Task[] {
       .map((hold) => hold.taskId),
   );
   const tries = countAttemptsByTask(sql);
-  return selectReadyTasks(sql)
+  return selectReadyTasks(sql, nowMs)
     .filter((task) => !held.has(task.taskId) && explainFilter(task, run.options.filter) === null)
     .map((task) => ({
       task,

@@ -1,4 +1,5 @@
 import type { Change, Run, Task } from "@canopy/protocol";
+import { readDeferral, selectExtras } from "../board/board-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
 import { describeConflict } from "../merge-queue/settle-conflict.ts";
 import { selectChangesOfTask, selectQueuePause } from "../merge-queue/change-rows.ts";
@@ -84,6 +85,9 @@ function explainInRun(sql: Sql, task: Task, run: Run, nowMs: number): NotRunning
 export function selectWhyNotRunning(sql: Sql, task: Task, nowMs: number): NotRunningReason[] {
   const state = explainState(sql, task);
   if (state !== null) return [state];
+  const untilMs = readDeferral(selectExtras(sql, task.taskId));
+  if (untilMs !== null && untilMs > nowMs)
+    return [{ code: "deferred", message: `it is put off until ${new Date(untilMs).toISOString()}` }];
   const blockers = selectOpenBlockers(sql, task.taskId);
   if (blockers.length > 0) {
     const names = blockers.map((blocker) => `#${blocker.number} (${blocker.status})`).join(", ");

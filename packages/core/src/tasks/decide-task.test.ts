@@ -9,7 +9,7 @@ function codeOf(answer: SubmitAnswer): string {
 }
 
 function readyTitles(driver: ProjectDriver): string[] {
-  return selectReadyTasks(driver.room.sql).map((task) => task.title);
+  return selectReadyTasks(driver.room.sql, driver.nowMs).map((task) => task.title);
 }
 
 test("[TK1] a new task has the next number and documented defaults", () => {

@@ -2,6 +2,7 @@ import type { Json, NewTask, ProjectCommand, ProjectEvent, Task, TaskPatch } fro
 import { reject } from "@canopy/protocol";
 import type { DecideAnswer, DecideContext } from "../kernel/room-definition.ts";
 import { accept } from "../kernel/room-definition.ts";
+import { selectTaskByIssueId } from "../board/board-rows.ts";
 import { decideAddDependency } from "./decide-dependency.ts";
 import { resolveTask } from "./resolve-task.ts";
 import {
@@ -77,14 +78,22 @@ function updateImported(context: Context, task: Task, input: NewTask): Task {
   return updated;
 }
 
+/**
+ * The task that an import means. A person's `bd:ID` may be an issue of this work board; what a tracker is kept in step
+ * with by the daemon is another program's, also when it calls one the same.
+ */
+function findImported(context: Context, reference: string | null): Task | undefined {
+  if (reference === null) return undefined;
+  const known = selectTaskByReference(context.sql, reference);
+  if (known !== undefined || context.actor.kind === "system" || !reference.startsWith("bd:")) return known;
+  return selectTaskByIssueId(context.sql, reference.slice("bd:".length));
+}
+
 /** Imports many tasks, all or nothing; dependencies may name other items of the same import. */
 export function decideImportTasks(context: Context, command: Command<"task.import">): DecideAnswer {
   let createdCount = 0;
   const imported = command.tasks.map((input) => {
-    const known =
-      input.externalReference === null
-        ? undefined
-        : selectTaskByReference(context.sql, input.externalReference);
+    const known = findImported(context, input.externalReference);
     if (known === undefined) createdCount += 1;
     const task = known === undefined ? createTask(context, input) : updateImported(context, known, input);
     return { task, input };

@@ -1,5 +1,6 @@
 import type { Comment, Dependency, Task, TaskId, TaskStatus } from "@canopy/protocol";
 import { dependencyKindSchema } from "@canopy/protocol";
+import { selectPutOff } from "../board/board-rows.ts";
 import type { Sql, SqlRow } from "../kernel/sql.ts";
 import { parseColumn, readNumber, readText } from "../kernel/sql.ts";
 
@@ -113,8 +114,9 @@ export function selectOpenBlockers(sql: Sql, taskId: string): Task[] {
   return [...blockers.values()].sort((left, right) => left.number - right.number);
 }
 
-/** Tasks that could be started now: open, unclaimed, nothing open in their way. By number. */
-export function selectReadyTasks(sql: Sql): Task[] {
+/** Tasks that could be started now: open, unclaimed, not put off, nothing open in their way. By number. */
+export function selectReadyTasks(sql: Sql, nowMs: number): Task[] {
+  const putOff = selectPutOff(sql, nowMs);
   // The database leaves out what waits for a task of its own; only children must look further up, to their parents.
   const rows = sql.exec(
     `SELECT value, EXISTS (SELECT 1 FROM dependencies AS above
@@ -128,7 +130,7 @@ export function selectReadyTasks(sql: Sql): Task[] {
   const ready: Task[] = [];
   for (const row of rows) {
     const task = parseColumn<Task>(row, "value");
-    if (task.claim !== null) continue;
+    if (task.claim !== null || putOff.has(task.taskId)) continue;
     if (readNumber(row, "has_parent") === 1 && selectOpenBlockers(sql, task.taskId).length > 0) continue;
     ready.push(task);
   }

@@ -25,7 +25,7 @@ export const TASK_TOOLS: readonly AgentTool[] = [
     input: z.object({}),
     isReadOnly: true,
     handle: (call) => {
-      const ready = projectOf(call).read((sql) => selectReadyTasks(sql));
+      const ready = projectOf(call).read((sql) => selectReadyTasks(sql, call.nowMs));
       const lines = ready.slice(0, MAX_READY).map(describe);
       const more = ready.length > MAX_READY ? [`- and ${ready.length - MAX_READY} more`] : [];
       return quoteOthers("Ready tasks", [...lines, ...more], "No task is ready.");

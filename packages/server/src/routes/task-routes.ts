@@ -78,7 +78,9 @@ const reading: readonly Route[] = [
     path: `${PATH}/ready`,
     summary: "Tasks that could start now",
     response: answerSchemas.tasks,
-    handle: (call) => ({ tasks: projectRoomOf(call).read((sql) => selectReadyTasks(sql)) }),
+    handle: (call) => ({
+      tasks: projectRoomOf(call).read((sql) => selectReadyTasks(sql, call.ports.now())),
+    }),
   }),
   route({
     method: "get",
