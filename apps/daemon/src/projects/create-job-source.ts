@@ -66,7 +66,7 @@ export function createJobSource(host: NodeRoomHost, projectId: string): JobSourc
         if (event.type !== "inquiry.answered") return;
         listener((event.payload as unknown as { readonly inquiry: Inquiry }).inquiry);
       }),
-    hasReadyTasks: () => room().read((sql) => selectReadyTasks(sql).length > 0),
+    hasReadyTasks: () => room().read((sql) => selectReadyTasks(sql, Date.now()).length > 0),
     heartbeat: (runnerId) => room().touchPresence(runnerId),
   };
 }
