@@ -173,6 +173,23 @@ export interface AgentSession {
   close(): Promise<void>;
 }
 
+/** What is known of a session before there is one: where its process runs, and with which settings. */
+export type AgentPrepareSpec = Pick<
+  AgentStartSpec,
+  "spawn" | "cwd" | "env" | "secretNames" | "model" | "signal"
+>;
+
+/** An agent's process that waits for its session. Disposing ends it, unless it became a session. */
+export interface PreparedAgent extends AsyncDisposable {
+  /** Resolves when its process is gone, for whatever reason. */
+  readonly exited: Promise<void>;
+  /**
+   * Makes it a session, once, with the same place and settings; its process does not get `CANOPY_*` variables of the task. Only
+   * for new sessions: `resume` must be null. Throws what `start` throws; then nothing is left.
+   */
+  open(spec: AgentStartSpec): Promise<AgentSession>;
+}
+
 /** Starts sessions of one kind of agent. Drivers never start processes by themselves, but through `spec.spawn`. */
 export interface AgentDriver {
   readonly name: string;
@@ -180,4 +197,9 @@ export interface AgentDriver {
   probe(spec: AgentProbeSpec): Promise<ProbeResult>;
   /** Throws `agent.not-found`, `agent.failed`, `agent.protocol`, `config.invalid` or `cancelled`; then nothing is left. */
   start(spec: AgentStartSpec): Promise<AgentSession>;
+  /**
+   * Starts a process that is told later what its session is about, so that its first answer comes sooner. Resolves when it waits.
+   * Missing: this agent must know everything when it starts. Throws what `start` throws.
+   */
+  prepare?(spec: AgentPrepareSpec): Promise<PreparedAgent>;
 }

@@ -41,6 +41,7 @@ export const projectConfigSchema = z.strictObject({
       model: z.string().min(1).optional(),
       max_retries: z.int().min(0).max(100).default(3),
       timeout: durationSchema.prefault("30m"),
+      warm: z.boolean().default(true),
     })
     .prefault({}),
   rules: z

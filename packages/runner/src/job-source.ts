@@ -23,6 +23,8 @@ export interface JobSource {
   onCancel(listener: (jobId: string, how: "kill" | "stop") => void): () => void;
   /** Calls `listener` when a person answered something that a session had asked. Returns a function that ends it. */
   onAnswer(listener: (inquiry: Inquiry) => void): () => void;
+  /** True when tasks wait for a free runner: then it pays to prepare for the next one. */
+  hasReadyTasks(): boolean;
   /** Says that this runner is alive. */
   heartbeat(runnerId: string): void;
 }

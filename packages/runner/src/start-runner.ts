@@ -5,6 +5,7 @@ import type { WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "./job-source.ts";
 import type { AgentHomes } from "./sessions/agent-homes.ts";
 import { ProviderGate } from "./sessions/provider-gate.ts";
+import { WarmAgents } from "./sessions/warm-agents.ts";
 import { SpendingBook } from "./sessions/spending-book.ts";
 import type { SessionHost } from "./sessions/session-host.ts";
 import type { ClaimOutcome } from "./task-sources/task-source.ts";
@@ -81,6 +82,7 @@ class JobRunner implements Runner {
   readonly #options: RunnerOptions;
   readonly #bases: BaseKeeper;
   readonly #radar: ConflictRadar;
+  readonly #warm: WarmAgents;
   readonly #limits = { book: new SpendingBook(), gate: new ProviderGate() };
   readonly #active = new Map<
     string,
@@ -95,6 +97,7 @@ class JobRunner implements Runner {
   constructor(options: RunnerOptions, bases: BaseKeeper) {
     this.#options = options;
     this.#bases = bases;
+    this.#warm = new WarmAgents(options.log);
     this.#radar = new ConflictRadar(options);
   }
 
@@ -118,6 +121,7 @@ class JobRunner implements Runner {
     await this.#leasing;
     for (const { controller } of this.#active.values()) controller.abort("stop" satisfies CancelReason);
     await Promise.all([...this.#active.values()].map((job) => job.done));
+    await this.#warm.end();
     for (const end of this.#ends.splice(0)) end();
   }
 
@@ -177,7 +181,15 @@ class JobRunner implements Runner {
     if (config === null) return;
     if (payload.kind === "attempt") {
       await runAttempt(
-        { ...options, bases: this.#bases, radar: this.#radar, limits: this.#limits, config, person },
+        {
+          ...options,
+          bases: this.#bases,
+          radar: this.#radar,
+          warm: this.#warm,
+          limits: this.#limits,
+          config,
+          person,
+        },
         lease,
         payload,
         signal,
@@ -186,6 +198,10 @@ class JobRunner implements Runner {
     }
     const context = { ...options, config, person, signal };
     await runQueueJob(context, lease, payload);
+    if (payload.kind === "move")
+      this.#warm.refresh().catch((error: unknown) => {
+        this.#options.log.warn({ error }, "agents that wait were not brought up to date");
+      });
   }
 
   /** A configuration that broke during a run fails the attempt with the reason; landing goes on when it is mended. */

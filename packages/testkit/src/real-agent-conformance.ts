@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createModelScript, startResumed, startScriptedModel } from "@canopy/agents";
-import type { AgentSession, AgentStartSpec, ModelStep, ScriptedModel } from "@canopy/agents";
+import type { AgentSession, AgentStartSpec, ModelStep, PreparedAgent, ScriptedModel } from "@canopy/agents";
 import type { AgentErrorKind, AgentEvent } from "@canopy/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { findEventFaults } from "./check-events.ts";
@@ -41,6 +41,11 @@ interface Bench {
   readonly folder: string;
   readonly model: ScriptedModel;
   readonly start: StartTrial;
+  /** Starts a process that waits, and says how it becomes a session. */
+  readonly prepare: () => Promise<{
+    readonly prepared: PreparedAgent;
+    readonly open: (overrides: Partial<AgentStartSpec>) => Promise<Trial>;
+  }>;
   readonly closeSessions: () => Promise<void>;
 }
 
@@ -83,12 +88,11 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
   const closeSessions = async (): Promise<void> => {
     for (const session of sessions.splice(0)) await session.close();
   };
-  const start: StartTrial = async (overrides = {}, transcript = []) => {
+  const specOf = async (overrides: Partial<AgentStartSpec>): Promise<AgentStartSpec> => {
     count += 1;
     const cwd = overrides.cwd ?? path.join(folder, `work-${count}`);
     await mkdir(cwd, { recursive: true });
-    const driver = createRealAgentDriver(name, launch);
-    const spec: AgentStartSpec = {
+    return {
       spawn: spawnLocal,
       cwd,
       env: { PATH: process.env["PATH"] ?? "", HOME: home, TMPDIR: tmp, TERM: "dumb", ...launch.env },
@@ -102,7 +106,11 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
       signal: new AbortController().signal,
       ...overrides,
     };
-    const { resume } = spec;
+  };
+  const start: StartTrial = async (overrides = {}, transcript = []) => {
+    const driver = createRealAgentDriver(name, launch);
+    const spec = await specOf(overrides);
+    const { cwd, resume } = spec;
     const started =
       resume === null
         ? { session: await driver.start(spec), isFresh: true }
@@ -110,7 +118,18 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
     sessions.push(started.session);
     return { cwd, ...started, collector: new EventCollector(started.session.events) };
   };
-  return { folder, model, start, closeSessions };
+  const prepare: Bench["prepare"] = async () => {
+    const early = await specOf({});
+    const prepared = await createRealAgentDriver(name, launch).prepare?.(early);
+    if (prepared === undefined) throw new Error(`${name} cannot be prepared`);
+    const open = async (overrides: Partial<AgentStartSpec>): Promise<Trial> => {
+      const session = await prepared.open({ ...early, ...overrides });
+      sessions.push(session);
+      return { cwd: early.cwd, session, isFresh: true, collector: new EventCollector(session.events) };
+    };
+    return { prepared, open };
+  };
+  return { folder, model, start, prepare, closeSessions };
 }
 
 function testWork(bench: () => Bench, traits: RealAgentTraits): void {
@@ -272,6 +291,51 @@ function testTools(bench: () => Bench): void {
   });
 }
 
+function testPrepared(bench: () => Bench): void {
+  test("waits in a process for its session, then knows its system text, tools and rules; or ends unused", async () => {
+    const { folder, model, prepare } = bench();
+    const recorder = await startMcpRecorder();
+    const headers = { Authorization: "Bearer session-token-2" };
+    const server = { type: "http" as const, name: "canopy", url: recorder.url, headers };
+    const before = model.requests.length;
+    const { prepared, open } = await prepare();
+    const trial = await open({
+      systemAppend: "CANOPY-LATE-MARK",
+      mcpServers: [server],
+      permissionPolicy: {
+        rules: [{ decision: "deny", title: "*refused.txt*" }],
+        otherwise: "allow",
+        askMs: 1,
+      },
+    });
+    const result = await trial.session.prompt(
+      say(
+        { tool: "mcp:canopy:note", args: { text: "told late" } },
+        { tool: "bash", args: { command: "touch allowed.txt" } },
+        { tool: "bash", args: { command: "touch refused.txt" } },
+      ),
+    );
+    // Some go on after a refusal, some end their turn.
+    expect([result.reason, result.error]).toEqual(["end_turn", null]);
+    expect(recorder.calls).toEqual([{ authorization: "Bearer session-token-2", text: "told late" }]);
+    expect((await readdir(trial.cwd)).filter((file) => file.endsWith(".txt"))).toEqual(["allowed.txt"]);
+    const asked = model.requests.slice(before).filter((request) => request.stepIndex !== null);
+    expect(JSON.stringify(asked)).toContain("CANOPY-LATE-MARK");
+    // It became a session: this ends nothing.
+    await prepared[Symbol.asyncDispose]();
+    expect((await trial.session.prompt(say({ text: "still here" }))).lastMessage).toBe("still here");
+    await trial.session.close();
+    await trial.collector.ended;
+    wellFormed(trial);
+    await recorder.close();
+    const unused = await prepare();
+    expect((await processesOf(folder)).length).toBeGreaterThan(0);
+    await unused.prepared[Symbol.asyncDispose]();
+    await unused.prepared.exited;
+    expect(await processesOf(folder)).toEqual([]);
+  });
+}
+
 function testResume(bench: () => Bench, traits: RealAgentTraits): void {
   test("after a SIGKILL the turn is lost, nothing is left, and the session can be resumed", async () => {
     const { folder, model, start } = bench();
@@ -317,6 +381,7 @@ export function describeRealAgent(name: RealAgentName, traits: RealAgentTraits):
     testPermissions(current);
     testCancel(current);
     testTools(current);
+    testPrepared(current);
     testErrors(current, traits);
     if (traits.asksQuestions) testQuestions(current);
     testResume(current, traits);

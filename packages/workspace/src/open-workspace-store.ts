@@ -279,7 +279,8 @@ class Store implements WorkspaceStore {
     readonly enclosed: EnclosedWorkspace | null;
     readonly onEnd: () => void;
   }): Workspace {
-    const { metadata, layout, built } = parts;
+    const { layout, built } = parts;
+    let { metadata } = parts;
     const workspace = createWorkspaceObject({
       backend: metadata.backend,
       commit: metadata.commit,
@@ -291,6 +292,10 @@ class Store implements WorkspaceStore {
       ports: metadata.ports,
       brought: metadata.brought,
       metadata: metadata.metadata,
+      annotate: async (said) => {
+        metadata = { ...metadata, metadata: said };
+        await writeMetadata(layout.directory, metadata);
+      },
       onEnd: async (isKept): Promise<void> => {
         parts.onEnd();
         this.#open.delete(workspace);

@@ -33,6 +33,8 @@ export interface Workspace extends AsyncDisposable {
   /** Files and folders that were brought along; not to be captured. */
   readonly brought: readonly BroughtPath[];
   readonly metadata: Json;
+  /** Writes down something else as its metadata: for one that was made before it was known what for. */
+  annotate(metadata: Json): Promise<void>;
   /** What the egress proxy refused so far. */
   readonly refusals: readonly Refusal[];
   /** How much its processes are kept from. */
@@ -69,6 +71,7 @@ export interface WorkspaceParts {
   readonly ports: readonly number[];
   readonly brought: readonly BroughtPath[];
   readonly metadata: Json;
+  readonly annotate: (metadata: Json) => Promise<void>;
   readonly enclosed: EnclosedWorkspace | null;
   /** Called once, after processes and mounts are gone. */
   readonly onEnd: (isKept: boolean) => Promise<void>;
@@ -79,6 +82,7 @@ export function createWorkspaceObject(parts: WorkspaceParts): Workspace {
   const { layout, view } = parts;
   const readablePath = `${view.root}${layout.path}`;
   let ended: Promise<void> | null = null;
+  let { metadata } = parts;
   const end = (isKept: boolean): Promise<void> => {
     ended ??= (async (): Promise<void> => {
       await view[Symbol.asyncDispose]();
@@ -107,7 +111,13 @@ export function createWorkspaceObject(parts: WorkspaceParts): Workspace {
     ports: parts.ports,
     env: parts.env,
     brought: parts.brought,
-    metadata: parts.metadata,
+    get metadata() {
+      return metadata;
+    },
+    annotate: async (said) => {
+      await parts.annotate(said);
+      metadata = said;
+    },
     refusals: parts.enclosed?.sandbox?.refusals ?? [],
     sandboxLevel: parts.enclosed?.level ?? "process",
     describeLimitHit: () => parts.enclosed?.describeLimitHit() ?? Promise.resolve(null),

@@ -10,7 +10,7 @@ import type { TestHome } from "./open-test-home.ts";
 import { openTestHome } from "./open-test-home.ts";
 
 const CLIENTS = 8;
-const OPERATIONS = 120;
+const OPERATIONS = 100;
 
 let home: TestHome;
 beforeAll(async () => {

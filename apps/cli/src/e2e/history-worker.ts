@@ -97,7 +97,7 @@ async function play(): Promise<void> {
   for (let index = 0; index < Number(count); index += 1) {
     all.push(...(await step()));
     // Some wait so long that what they hold runs out.
-    const pauseMs = random() < 0.02 ? 4000 : random() * 60;
+    const pauseMs = random() < 0.02 ? 2000 : random() * 60;
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
   process.send?.(all);

@@ -17,7 +17,7 @@ function failure(text: string): { code: string; message: string } {
 
 test("an empty file gives every default", () => {
   const config = parseConfig("", "config.toml");
-  expect(config.run).toEqual({ concurrency: 4, max_retries: 3, timeout: 1_800_000 });
+  expect(config.run).toEqual({ concurrency: 4, max_retries: 3, timeout: 1_800_000, warm: true });
   expect(config.rules.exclude_labels).toEqual(["needs-*"]);
 });
 
@@ -26,7 +26,7 @@ test("a table that is given keeps the defaults of what it leaves out, and 0 mean
     '[run]\nmax_retries = 0\n[retries.crash]\nlimit = 0\ndelay = "90s"\n',
     "config.toml",
   );
-  expect(config.run).toEqual({ concurrency: 4, max_retries: 0, timeout: 1_800_000 });
+  expect(config.run).toEqual({ concurrency: 4, max_retries: 0, timeout: 1_800_000, warm: true });
   expect(config.retries.crash).toEqual({ limit: 0, delay: 90_000, max_delay: 600_000 });
 });
 

@@ -1,6 +1,12 @@
 import type { EventEnvelope, Inquiry, Job, ProjectCommandInput } from "@canopy/protocol";
 import { SYSTEM_ACTOR } from "@canopy/protocol";
-import { featureRoomAddress, openSessionKey, projectRoomAddress, selectSession } from "@canopy/core";
+import {
+  featureRoomAddress,
+  openSessionKey,
+  projectRoomAddress,
+  selectReadyTasks,
+  selectSession,
+} from "@canopy/core";
 import type { FeatureCommandInput, JobSource, SubmitOutcome } from "@canopy/runner";
 import type { NodeRoomHost } from "../rooms/open-room-host.ts";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
@@ -60,6 +66,7 @@ export function createJobSource(host: NodeRoomHost, projectId: string): JobSourc
         if (event.type !== "inquiry.answered") return;
         listener((event.payload as unknown as { readonly inquiry: Inquiry }).inquiry);
       }),
+    hasReadyTasks: () => room().read((sql) => selectReadyTasks(sql, Date.now()).length > 0),
     heartbeat: (runnerId) => room().touchPresence(runnerId),
   };
 }

@@ -77,35 +77,97 @@ test("the socket answers nothing but /mcp, and that by the session's token only"
   expect([await ask(served, "/mcp", null), await ask(served, "/mcp", "wrong")]).toEqual([401, 401]);
 });
 
-test("the bridge carries messages to the tools and back, and ends with its input", async () => {
-  await using served = await openServed();
-  const server = createToolBridge({ path: served.listener.path, token: served.token });
+interface Bridge {
+  readonly answers: AsyncIterator<string>;
+  readonly ended: Promise<unknown>;
+  send(message: object): void;
+  endInput(): void;
+}
+
+/** The bridge as agents start it, or the program that it falls back to where there is no perl. */
+function startBridge(served: Served, program: "quick" | "node", token = served.token): Bridge {
+  const server = createToolBridge({ path: served.listener.path, token });
   if (server.type !== "stdio") throw new Error("the bridge is no program");
+  const path = program === "quick" ? (process.env["PATH"] ?? "") : "/nowhere";
   const child = spawn(server.command, [...server.args], {
-    env: { ...server.env },
+    env: { ...server.env, PATH: path },
     stdio: ["pipe", "pipe", "inherit"],
   });
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  const send = (message: object): void =>
-    void child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
-  const clientInfo = { name: "test", version: "1" };
-  send({
-    id: 1,
-    method: "initialize",
-    params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo },
-  });
-  const answers: Record<string, unknown>[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
-    const answer = JSON.parse(line) as { id: number; result: Record<string, unknown> };
-    answers.push(answer.result);
-    if (answer.id === 1) {
-      send({ method: "notifications/initialized" });
-      send({ id: 2, method: "tools/call", params: { name: "ready_tasks", arguments: {} } });
-    } else child.stdin.end();
-  }
-  expect(answers).toMatchObject([
-    { serverInfo: { name: "canopy" }, protocolVersion: "2025-06-18" },
-    { content: [{ type: "text", text: "No task is ready." }] },
+  return {
+    answers: createInterface({ input: child.stdout })[Symbol.asyncIterator](),
+    ended: new Promise((resolve) => child.once("exit", resolve)),
+    send: (message) => void child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`),
+    endInput: () => void child.stdin.end(),
+  };
+}
+
+async function nextAnswer(bridge: Bridge): Promise<unknown> {
+  const { value } = await bridge.answers.next();
+  return JSON.parse(String(value));
+}
+
+const GREETING = {
+  id: 1,
+  method: "initialize",
+  params: {
+    protocolVersion: "2025-06-18",
+    capabilities: {},
+    clientInfo: { name: "test", version: "1", id: 77 },
+  },
+};
+
+const PROGRAMS = ["quick", "node"] as const;
+
+test.for(PROGRAMS)(
+  "the %s bridge carries messages to the tools and back, and ends with its input",
+  async (program) => {
+    await using served = await openServed();
+    const bridge = startBridge(served, program);
+    bridge.send(GREETING);
+    bridge.send({ method: "notifications/initialized" });
+    expect(await nextAnswer(bridge)).toMatchObject({
+      id: 1,
+      result: { serverInfo: { name: "canopy" }, protocolVersion: "2025-06-18" },
+    });
+    // Two at once, one of them too long for one read.
+    const arguments_ = { text: "ä\\n\u2028".repeat(50_000) };
+    bridge.send({ id: "two", method: "tools/call", params: { name: "ready_tasks", arguments: {} } });
+    bridge.send({ id: 3, method: "tools/call", params: { name: "no_such_tool", arguments: arguments_ } });
+    bridge.endInput();
+    const answers = [await nextAnswer(bridge), await nextAnswer(bridge)];
+    expect(
+      answers.toSorted((one, other) => JSON.stringify(other).localeCompare(JSON.stringify(one))),
+    ).toMatchObject([
+      { id: "two", result: { content: [{ type: "text", text: "No task is ready." }] } },
+      { id: 3 },
+    ]);
+    expect(await bridge.ended).toBe(0);
+  },
+);
+
+test.for(PROGRAMS)("the %s bridge answers for tools that refuse or have gone", async (program) => {
+  const served = await openServed();
+  const stranger = startBridge(served, program, "wrong");
+  stranger.send(GREETING);
+  const refused = await nextAnswer(stranger);
+  const bridge = startBridge(served, program);
+  bridge.send(GREETING);
+  await nextAnswer(bridge);
+  await served[Symbol.asyncDispose]();
+  bridge.send({ method: "tools/call", params: { name: "\\", id: 5, list: [{ id: 6 }] }, id: 'a"b' });
+  const gone = await nextAnswer(bridge);
+  expect([refused, gone]).toEqual([
+    {
+      jsonrpc: "2.0",
+      id: 1,
+      error: { code: -32_603, message: expect.stringMatching(/^canopy answered 401: .*token is needed/) },
+    },
+    {
+      jsonrpc: "2.0",
+      id: 'a"b',
+      error: { code: -32_603, message: expect.stringMatching(/^canopy cannot be reached: /) },
+    },
   ]);
-  expect(await ended).toBe(0);
+  for (const one of [stranger, bridge]) one.endInput();
+  expect(await Promise.all([stranger.ended, bridge.ended])).toEqual([0, 0]);
 });

@@ -3,15 +3,19 @@ import type {
   AgentCapabilities,
   AgentDescription,
   AgentDriver,
+  AgentPrepareSpec,
   AgentProbeSpec,
   AgentSession,
   AgentStartSpec,
+  PreparedAgent,
   ProbeResult,
 } from "../agent-driver.ts";
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
-import { openAcpSession } from "./acp-handshake.ts";
+import { greetAcpAgent, openAcpSession } from "./acp-handshake.ts";
 import type { AcpAuthentication, OpenedAcpSession } from "./acp-handshake.ts";
+import type { InitializeResult } from "./acp-schema.ts";
+import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { ProcessSession } from "../session/process-session.ts";
 import type { SessionGraces } from "../session/process-session.ts";
 import { AcpLink } from "./acp-link.ts";
@@ -71,20 +75,29 @@ function announce(connecting: ConnectingAgent, opened: OpenedAcpSession, model: 
   for (const tell of early) tell();
 }
 
-async function startAcp(options: AcpDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+async function connect(options: AcpDriverOptions, spec: AgentStartSpec): Promise<ConnectingAgent> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
   const env = { ...options.ownEnv, ...spec.env, ...createTaskEnvironment(spec.task) };
   const child = await spec.spawn(options.command, { cwd: spec.cwd, env });
-  const connecting = await connectAgent(child, { label: options.name, graces: options.graces ?? {} }, spec);
+  return connectAgent(child, { label: options.name, graces: options.graces ?? {} }, spec);
+}
+
+async function openSession(
+  options: AcpDriverOptions,
+  connecting: ConnectingAgent,
+  spec: AgentStartSpec,
+  greeting: () => Promise<InitializeResult>,
+): Promise<AgentSession> {
   const { parts } = connecting;
-  try {
-    const opening = openAcpSession(parts.request, {
+  const open = async (): Promise<OpenedAcpSession> =>
+    openAcpSession(parts.request, await greeting(), {
       label: options.name,
       authentication: options.authentication ?? null,
       spec,
       notice: connecting.notice,
     });
-    const opened = await openWithin(parts, opening, { startMs: options.startMs ?? DEFAULT_START_MS, spec });
+  try {
+    const opened = await openWithin(parts, open(), { startMs: options.startMs ?? DEFAULT_START_MS, spec });
     announce(connecting, opened, opened.capabilities.modelList === true ? spec.model : null);
     const link = new AcpLink(parts, opened);
     connecting.link = link;
@@ -95,6 +108,24 @@ async function startAcp(options: AcpDriverOptions, spec: AgentStartSpec): Promis
   } catch (error) {
     throw await abandonStart(parts, error);
   }
+}
+
+async function startAcp(options: AcpDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+  const connecting = await connect(options, spec);
+  const greeting = (): Promise<InitializeResult> => greetAcpAgent(connecting.parts.request, options.name);
+  return openSession(options, connecting, spec, greeting);
+}
+
+async function prepareAcp(options: AcpDriverOptions, early: AgentPrepareSpec): Promise<PreparedAgent> {
+  const connecting = await connect(options, createBlankSpec(early));
+  const { parts } = connecting;
+  const greeted = Promise.withResolvers<InitializeResult>();
+  greeted.promise.catch(() => undefined);
+  return prepareProcess(parts, early, {
+    greet: async () => greeted.resolve(await greetAcpAgent(parts.request, options.name)),
+    startMs: options.startMs ?? DEFAULT_START_MS,
+    open: (spec) => openSession(options, connecting, spec, () => greeted.promise),
+  });
 }
 
 /** A driver for any agent that speaks ACP v1 on its standard input and output. */
@@ -119,6 +150,9 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
     },
     start(spec: AgentStartSpec): Promise<AgentSession> {
       return startAcp(options, spec);
+    },
+    prepare(spec: AgentPrepareSpec): Promise<PreparedAgent> {
+      return prepareAcp(options, spec);
     },
   };
 }

@@ -221,15 +221,8 @@ async function chooseModel(
   }
 }
 
-/**
- * From a fresh connection to an open session: initialize, log in when demanded, new or resumed session, model. File and
- * terminal access are not offered: the agent works in its own workspace.
- */
-export async function openAcpSession(
-  send: SendRequest,
-  options: HandshakeOptions,
-): Promise<OpenedAcpSession> {
-  const { spec, label } = options;
+/** The first words of a connection. File and terminal access are not offered: the agent works in its own workspace. */
+export async function greetAcpAgent(send: SendRequest, label: string): Promise<InitializeResult> {
   const init = initializeResultSchema.safeParse(
     await send("initialize", {
       protocolVersion: PROTOCOL_VERSION,
@@ -246,16 +239,26 @@ export async function openAcpSession(
       `${label} speaks ACP version ${version}; Canopy speaks ${PROTOCOL_VERSION}`,
     );
   }
+  return init.data;
+}
+
+/** From a greeted agent to an open session: log in when demanded, new or resumed session, model. */
+export async function openAcpSession(
+  send: SendRequest,
+  init: InitializeResult,
+  options: HandshakeOptions,
+): Promise<OpenedAcpSession> {
+  const { spec } = options;
   const opened =
     spec.resume === null
-      ? await openNew(send, init.data, options)
-      : await openExisting(send, init.data, options, spec.resume.nativeSessionId);
+      ? await openNew(send, init, options)
+      : await openExisting(send, init, options, spec.resume.nativeSessionId);
   await chooseModel(send, opened, options);
-  const hasSystemPrompt = SYSTEM_PROMPT_AGENTS.has(init.data.agentInfo?.name ?? "");
+  const hasSystemPrompt = SYSTEM_PROMPT_AGENTS.has(init.agentInfo?.name ?? "");
   const needsPreamble = spec.systemAppend !== null && !(hasSystemPrompt && spec.resume === null);
   return {
     ...opened,
-    capabilities: toCapabilities(init.data, opened.settings),
+    capabilities: toCapabilities(init, opened.settings),
     preamble: needsPreamble && spec.systemAppend !== null ? createPreamble(spec.systemAppend) : null,
   };
 }

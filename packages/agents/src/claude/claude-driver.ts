@@ -3,15 +3,18 @@ import { CanopyError } from "@canopy/protocol";
 import type {
   AgentDriver,
   AgentMcpServer,
+  AgentPrepareSpec,
   AgentProbeSpec,
   AgentSession,
   AgentStartSpec,
+  PreparedAgent,
 } from "../agent-driver.ts";
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { openProcessParts } from "../session/open-process-parts.ts";
+import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
-import type { SessionGraces } from "../session/process-session.ts";
+import type { ProcessParts, SessionGraces } from "../session/process-session.ts";
 import { CLAUDE_CAPABILITIES, ClaudeLink } from "./claude-link.ts";
 
 /** How to run Claude Code. `args` come after those that Canopy needs. */
@@ -46,7 +49,13 @@ function argumentsFor(spec: AgentStartSpec, sessionId: string): string[] {
   ];
 }
 
-async function startClaude(options: ClaudeDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+interface Launched {
+  readonly link: ClaudeLink;
+  readonly parts: ProcessParts;
+  readonly startMs: number;
+}
+
+async function launch(options: ClaudeDriverOptions, spec: AgentStartSpec): Promise<Launched> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
   const sessionId = spec.resume?.nativeSessionId ?? randomUUID();
   const env = { ...OWN_ENV, ...spec.env, ...createTaskEnvironment(spec.task) };
@@ -55,12 +64,38 @@ async function startClaude(options: ClaudeDriverOptions, spec: AgentStartSpec): 
   const shared = openProcessParts(child, { label: options.name, graces: options.graces ?? {} }, spec);
   const link = new ClaudeLink(shared, sessionId);
   const parts = { ...shared, disconnect: () => link.disconnect() };
-  const system = spec.systemAppend === null ? {} : { appendSystemPrompt: spec.systemAppend };
+  return { link, parts, startMs: options.startMs ?? DEFAULT_START_MS };
+}
+
+async function initialize(link: ClaudeLink, { systemAppend }: AgentStartSpec): Promise<void> {
+  const system = systemAppend === null ? {} : { appendSystemPrompt: systemAppend };
+  await link.control({ subtype: "initialize", ...system });
+}
+
+async function startClaude(options: ClaudeDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+  const { link, parts, startMs } = await launch(options, spec);
   const open = async (): Promise<ClaudeLink> => {
-    await link.control({ subtype: "initialize", ...system });
+    await initialize(link, spec);
     return link;
   };
-  return startProcessSession(parts, { open, startMs: options.startMs ?? DEFAULT_START_MS, spec });
+  return startProcessSession(parts, { open, startMs, spec });
+}
+
+/** It reads nothing before it is told its system text, so that there is nothing to wait for here. */
+async function prepareClaude(options: ClaudeDriverOptions, early: AgentPrepareSpec): Promise<PreparedAgent> {
+  const { link, parts, startMs } = await launch(options, createBlankSpec(early));
+  const open = async (spec: AgentStartSpec): Promise<ClaudeLink> => {
+    await initialize(link, spec);
+    const servers = spec.mcpServers.map((server) => [server.name, toServer(server)]);
+    if (servers.length > 0)
+      await link.control({ subtype: "mcp_set_servers", servers: Object.fromEntries(servers) });
+    return link;
+  };
+  return prepareProcess(parts, early, {
+    greet: () => Promise.resolve(),
+    startMs,
+    open: (spec) => startProcessSession(parts, { open: () => open(spec), startMs, spec }),
+  });
 }
 
 /** A driver for Claude Code's own protocol: exact results, permissions and questions, one process a session. */
@@ -78,5 +113,6 @@ export function createClaudeDriver(options: ClaudeDriverOptions): AgentDriver {
     }),
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
     start: (spec: AgentStartSpec) => startClaude(options, spec),
+    prepare: (spec: AgentPrepareSpec) => prepareClaude(options, spec),
   };
 }

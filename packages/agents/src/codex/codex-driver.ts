@@ -2,13 +2,16 @@ import { CANOPY_VERSION, CanopyError } from "@canopy/protocol";
 import type {
   AgentDriver,
   AgentMcpServer,
+  AgentPrepareSpec,
   AgentProbeSpec,
   AgentSession,
   AgentStartSpec,
+  PreparedAgent,
 } from "../agent-driver.ts";
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { openProcessParts } from "../session/open-process-parts.ts";
-import type { SessionGraces } from "../session/process-session.ts";
+import type { ProcessParts, SessionGraces } from "../session/process-session.ts";
+import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { CODEX_CAPABILITIES, CodexError, CodexLink } from "./codex-link.ts";
@@ -50,12 +53,15 @@ function threadParameters(spec: AgentStartSpec): object {
   };
 }
 
-async function openThread(link: CodexLink, label: string, spec: AgentStartSpec): Promise<string | null> {
+async function greet(link: CodexLink): Promise<void> {
   await link.request("initialize", {
     clientInfo: { name: "canopy", title: "Canopy", version: CANOPY_VERSION },
     capabilities: { experimentalApi: true },
   });
   await link.notify("initialized");
+}
+
+async function openThread(link: CodexLink, label: string, spec: AgentStartSpec): Promise<string | null> {
   const parameters = threadParameters(spec);
   let answer: unknown;
   try {
@@ -78,7 +84,14 @@ async function openThread(link: CodexLink, label: string, spec: AgentStartSpec):
   return parsed.data.model ?? null;
 }
 
-async function startCodex(options: CodexDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+interface Launched {
+  readonly link: CodexLink;
+  readonly parts: ProcessParts;
+  readonly startMs: number;
+  readonly label: string;
+}
+
+async function launch(options: CodexDriverOptions, spec: AgentStartSpec): Promise<Launched> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
   const env = { ...spec.env, ...createTaskEnvironment(spec.task) };
   const command = [options.command, "app-server", ...(options.args ?? [])] as const;
@@ -86,15 +99,37 @@ async function startCodex(options: CodexDriverOptions, spec: AgentStartSpec): Pr
   const shared = openProcessParts(child, { label: options.name, graces: options.graces ?? {} }, spec);
   const link = new CodexLink(shared);
   const parts = { ...shared, disconnect: () => link.disconnect() };
+  return { link, parts, startMs: options.startMs ?? DEFAULT_START_MS, label: options.name };
+}
+
+async function openSession(
+  { link, parts, startMs, label }: Launched,
+  spec: AgentStartSpec,
+  before: () => Promise<void>,
+): Promise<AgentSession> {
   let model: string | null = null;
   const open = async (): Promise<CodexLink> => {
-    model = await openThread(link, options.name, spec);
+    await before();
+    model = await openThread(link, label, spec);
     return link;
   };
-  const startMs = options.startMs ?? DEFAULT_START_MS;
   const session = await startProcessSession(parts, { open, startMs, spec });
-  if (model !== null) shared.writer.emit({ type: "model.changed", model });
+  if (model !== null) parts.writer.emit({ type: "model.changed", model });
   return session;
+}
+
+async function startCodex(options: CodexDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+  const launched = await launch(options, spec);
+  return openSession(launched, spec, () => greet(launched.link));
+}
+
+async function prepareCodex(options: CodexDriverOptions, early: AgentPrepareSpec): Promise<PreparedAgent> {
+  const launched = await launch(options, createBlankSpec(early));
+  return prepareProcess(launched.parts, early, {
+    greet: () => greet(launched.link),
+    startMs: launched.startMs,
+    open: (spec) => openSession(launched, spec, () => Promise.resolve()),
+  });
 }
 
 /** A driver for codex's app-server: approvals, exact results, one process a session. */
@@ -113,5 +148,6 @@ export function createCodexDriver(options: CodexDriverOptions): AgentDriver {
     }),
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
     start: (spec: AgentStartSpec) => startCodex(options, spec),
+    prepare: (spec: AgentPrepareSpec) => prepareCodex(options, spec),
   };
 }

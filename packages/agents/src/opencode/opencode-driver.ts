@@ -1,15 +1,19 @@
 import { join } from "node:path";
+import type { Json } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type {
   AgentDriver,
   AgentMcpServer,
+  AgentPrepareSpec,
   AgentProbeSpec,
   AgentSession,
   AgentStartSpec,
+  PreparedAgent,
 } from "../agent-driver.ts";
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { openProcessParts } from "../session/open-process-parts.ts";
-import type { SessionGraces } from "../session/process-session.ts";
+import type { ProcessParts, SessionGraces } from "../session/process-session.ts";
+import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { OPENCODE_CAPABILITIES, OpenCodeLink } from "./opencode-link.ts";
@@ -36,10 +40,15 @@ const OWN_ENV = {
 };
 const CONFIG = "OPENCODE_CONFIG_CONTENT";
 
-function toServer(server: AgentMcpServer): object {
+function toServer(server: AgentMcpServer): Readonly<Record<string, Json>> {
   if (server.type === "http")
-    return { type: "remote", url: server.url, headers: server.headers, enabled: true, oauth: false };
-  return { type: "local", command: [server.command, ...server.args], environment: server.env, enabled: true };
+    return { type: "remote", url: server.url, headers: { ...server.headers }, enabled: true, oauth: false };
+  return {
+    type: "local",
+    command: [server.command, ...server.args],
+    environment: { ...server.env },
+    enabled: true,
+  };
 }
 
 function readConfig(text: string | undefined): Record<string, unknown> {
@@ -67,7 +76,13 @@ function createConfig(spec: AgentStartSpec): string {
   });
 }
 
-async function startOpenCode(options: OpenCodeDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+interface Launched {
+  readonly link: OpenCodeLink;
+  readonly parts: ProcessParts;
+  readonly startMs: number;
+}
+
+async function launch(options: OpenCodeDriverOptions, spec: AgentStartSpec): Promise<Launched> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
   const env = { ...OWN_ENV, ...spec.env, [CONFIG]: createConfig(spec), ...createTaskEnvironment(spec.task) };
   const events = `/event?directory=${encodeURIComponent(spec.cwd)}`;
@@ -83,11 +98,33 @@ async function startOpenCode(options: OpenCodeDriverOptions, spec: AgentStartSpe
   const shared = openProcessParts(child, { label: options.name, graces: options.graces ?? {} }, spec);
   const link = new OpenCodeLink(shared, spec);
   const parts = { ...shared, disconnect: () => link.disconnect() };
+  return { link, parts, startMs: options.startMs ?? DEFAULT_START_MS };
+}
+
+async function startOpenCode(options: OpenCodeDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
+  const { link, parts, startMs } = await launch(options, spec);
   const open = async (): Promise<OpenCodeLink> => {
-    await link.open();
+    await link.open(spec);
     return link;
   };
-  return startProcessSession(parts, { open, startMs: options.startMs ?? DEFAULT_START_MS, spec });
+  return startProcessSession(parts, { open, startMs, spec });
+}
+
+async function prepareOpenCode(
+  options: OpenCodeDriverOptions,
+  early: AgentPrepareSpec,
+): Promise<PreparedAgent> {
+  const { link, parts, startMs } = await launch(options, createBlankSpec(early));
+  const open = async (spec: AgentStartSpec): Promise<OpenCodeLink> => {
+    for (const server of spec.mcpServers) await link.addTools(server.name, toServer(server));
+    await link.open(spec);
+    return link;
+  };
+  return prepareProcess(parts, early, {
+    greet: () => link.warmUp(),
+    startMs,
+    open: (spec) => startProcessSession(parts, { open: () => open(spec), startMs, spec }),
+  });
 }
 
 /**
@@ -108,5 +145,6 @@ export function createOpenCodeDriver(options: OpenCodeDriverOptions): AgentDrive
     }),
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
     start: (spec: AgentStartSpec) => startOpenCode(options, spec),
+    prepare: (spec: AgentPrepareSpec) => prepareOpenCode(options, spec),
   };
 }

@@ -86,7 +86,7 @@ export class OpenCodeLink implements AgentLink {
   readonly capabilities = OPENCODE_CAPABILITIES;
   readonly #parts: Omit<ProcessParts, "disconnect">;
   readonly #mapper: OpenCodeMapper;
-  readonly #spec: AgentStartSpec;
+  #spec: AgentStartSpec;
   readonly #waiting = new Map<
     number,
     { resolve: (answer: Answer) => void; reject: (error: Error) => void }
@@ -128,10 +128,24 @@ export class OpenCodeLink implements AgentLink {
     this.#waiting.clear();
   }
 
-  /** Opens a session, a new one or one that is there. Throws `agent.failed` when it cannot be had. */
-  async open(): Promise<void> {
+  /** Resolves when the server answers for this place: the first request to it is the one that takes time. */
+  async warmUp(): Promise<void> {
     await this.#ready.promise;
-    const { resume } = this.#spec;
+    for (const path of ["/config", "/agent", "/command"]) await this.#ask("GET", path);
+  }
+
+  /** Makes a server known that was not when OpenCode was started. Throws `agent.failed` when it is not taken. */
+  async addTools(name: string, config: Json): Promise<void> {
+    const { status } = await this.#ask("POST", "/mcp", { name, config });
+    if (status !== 200)
+      throw new CanopyError("agent.failed", `${this.#parts.label} took no tools (HTTP ${status})`);
+  }
+
+  /** Opens a session, a new one or one that is there. Throws `agent.failed` when it cannot be had. */
+  async open(spec: AgentStartSpec): Promise<void> {
+    this.#spec = spec;
+    await this.#ready.promise;
+    const { resume } = spec;
     const answer =
       resume === null
         ? await this.#ask("POST", "/session", { title: this.#spec.task?.title ?? "Canopy" })
@@ -264,7 +278,13 @@ export class OpenCodeLink implements AgentLink {
     if (!parsed.success) return;
     const { id, permission, patterns, metadata, tool } = parsed.data;
     const title = metadata.command ?? metadata.filepath ?? patterns[0] ?? permission;
-    const patch = tool === undefined ? { title: `${permission} ${title}` } : {};
+    const command = metadata.command ?? (permission === "bash" ? patterns[0] : undefined);
+    // It may ask before it tells what the tool is called with, and rules decide by that.
+    const patch = {
+      title: `${permission} ${title}`,
+      ...(command === undefined ? {} : { input: { command } }),
+      ...(metadata.filepath === undefined ? {} : { locations: [{ path: metadata.filepath }] }),
+    };
     const controller = new AbortController();
     this.#asked.set(id, controller);
     const request = { toolCallId: tool?.callID ?? id, patch, options: OPTIONS };

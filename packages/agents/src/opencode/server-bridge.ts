@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { request } from "node:http";
 import type { IncomingMessage } from "node:http";
-import { createInterface } from "node:readline";
+import { readTextLines } from "../session/read-text-lines.ts";
 
 // Runs where the agent's files are, in a sandbox whose loopback nobody outside can reach: starts the server there, and carries
 // requests and events over standard input and output, one JSON object a line. It imports nothing but Node.
@@ -76,7 +76,7 @@ async function answer(url: URL, ask: Ask): Promise<void> {
 async function follow(url: URL, path: string): Promise<void> {
   const incoming = await open(url, { method: "GET", path });
   print({ type: "ready", status: incoming.statusCode ?? 0 });
-  for await (const line of createInterface({ input: incoming })) {
+  for await (const line of readTextLines(incoming)) {
     if (line.startsWith("data:")) process.stdout.write(`{"type":"event","event":${line.slice(5).trim()}}\n`);
   }
 }
@@ -85,7 +85,7 @@ async function main(): Promise<void> {
   const [eventPath = "/event", ...command] = process.argv.slice(2);
   const url = await startServer(command);
   const following = follow(url, eventPath);
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of readTextLines(process.stdin)) {
     if (line.trim() !== "") void answer(url, JSON.parse(line) as Ask);
   }
   await following;

@@ -45,7 +45,7 @@ function rejectOption(options: readonly PermissionOption[]): string | null {
 /** Answers an agent's permission requests and questions by policy or by a person, and leaves none open. */
 export class PermissionBroker {
   readonly #writer: EventWriter;
-  readonly #policy: PermissionPolicy;
+  #policy: PermissionPolicy;
   readonly #cwd: string;
   readonly #open = new Map<string, OpenRequest>();
   readonly #questions = new Map<string, (answer: Json | null, by: string) => void>();
@@ -55,6 +55,11 @@ export class PermissionBroker {
     this.#writer = writer;
     this.#policy = policy;
     this.#cwd = cwd;
+  }
+
+  /** Decides by this from now on. */
+  usePolicy(policy: PermissionPolicy): void {
+    this.#policy = policy;
   }
 
   /** Resolves with the chosen option, null for a request that was cancelled. `signal` is the agent taking it back. */

@@ -48,7 +48,7 @@ async function startError(error: unknown, parts: ProcessParts): Promise<CanopyEr
 export async function openWithin<T>(
   parts: ProcessParts,
   opening: Promise<T>,
-  options: { readonly startMs: number; readonly spec: AgentStartSpec },
+  options: { readonly startMs: number; readonly spec: Pick<AgentStartSpec, "signal"> },
 ): Promise<T> {
   const { startMs, spec } = options;
   const { promise: aborted, reject } = Promise.withResolvers<never>();

@@ -2,7 +2,7 @@ import { openSync } from "node:fs";
 import { request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { basename, dirname } from "node:path";
-import { createInterface } from "node:readline";
+import { readTextLines } from "../session/read-text-lines.ts";
 
 // Started once for every session of an agent: it loads nothing beyond Node, so that it costs as little as it can.
 
@@ -124,7 +124,7 @@ async function carry(place: Place, line: string): Promise<void> {
 async function main(): Promise<void> {
   const place = readPlace();
   const pending = new Set<Promise<void>>();
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of readTextLines(process.stdin)) {
     if (line.trim() === "") continue;
     const carried = carry(place, line).finally(() => pending.delete(carried));
     pending.add(carried);

@@ -19,6 +19,8 @@ export interface WorkspacePlan {
   readonly config: ProjectConfig;
   readonly job: AttemptJob;
   readonly environment: KeptKeys;
+  /** For a workspace that is made before its attempt is known: its name, instead of the attempt's. */
+  readonly spareId?: string;
   /** The commit to start from; left out: the integration branch's tip. */
   readonly start?: string;
   /** What a recovery after a crash needs to know beside the job. */
@@ -48,12 +50,13 @@ export interface WorkspaceNote {
   readonly memory: readonly string[];
 }
 
-function createNote({ job, note }: WorkspacePlan): WorkspaceNote {
+function createNote({ job, note }: Pick<WorkspacePlan, "job" | "note">): WorkspaceNote {
   const { attemptId, taskId, sessionId, title, agent, model, askedBy } = job;
   return { version: 1, attemptId, taskId, sessionId, title, agent, model, askedBy, ...note };
 }
 
-async function readBase(repository: Repository, job: AttemptJob): Promise<string> {
+/** The integration branch's tip, or where it will begin. Throws `workspace.failed` when there is neither. */
+export async function readBase(repository: Repository, job: AttemptJob): Promise<string> {
   const tip =
     (await readRef(repository, job.integrationRef)) ??
     (await readRef(repository, `refs/heads/${job.baseBranch}`));
@@ -92,7 +95,7 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
     readOnly: [repository.objectDirectory],
   });
   return await plan.workspaces.createWorkspace({
-    workspaceId: job.attemptId,
+    workspaceId: plan.spareId ?? job.attemptId,
     project: plan.project,
     source: createCheckoutSource(repository, commit, job.baseBranch),
     bring: await sortBring(plan.checkout, config.bring),
@@ -100,7 +103,7 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
     portCount: config.ports,
     environment: { inherit: plan.environment.inherited },
     sandbox,
-    metadata: toJson(createNote(plan)),
+    metadata: plan.spareId === undefined ? createMetadata(plan) : null,
     signal:
       config.setup === undefined
         ? plan.signal
@@ -108,6 +111,8 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
   });
 }
 
-function toJson(note: WorkspaceNote): Json {
+/** What is written beside the workspace of an attempt. */
+export function createMetadata(plan: Pick<WorkspacePlan, "job" | "note">): Json {
+  const note = createNote(plan);
   return { ...note, memory: [...note.memory] };
 }

@@ -8,7 +8,14 @@ import type {
   Usage,
 } from "@canopy/protocol";
 import { ZERO_USAGE } from "@canopy/protocol";
-import type { AgentSession, BudgetBreach, ResolvedAgent, TurnError, TurnResult } from "@canopy/agents";
+import type {
+  AgentSession,
+  BudgetBreach,
+  PreparedAgent,
+  ResolvedAgent,
+  TurnError,
+  TurnResult,
+} from "@canopy/agents";
 import type { Workspace } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
 import type { RunnerLog } from "../runner-log.ts";
@@ -22,6 +29,7 @@ import { readInstructions } from "../sessions/read-instructions.ts";
 import type { HostedSession, TurnPrompt } from "../sessions/session-host.ts";
 import { SessionTranscript } from "../sessions/session-transcript.ts";
 import type { SpendingMeter } from "../sessions/spending-book.ts";
+import { createProcessEnvironment, createShellFile, writeShellFile } from "../sessions/shell-file.ts";
 import { startAgentSession } from "../sessions/start-agent-session.ts";
 import { describeActivity } from "./describe-activity.ts";
 import { failureOfTurn } from "./failure-of.ts";
@@ -43,6 +51,10 @@ export interface AgentRun {
   readonly prompt: string;
   /** What the agent is told and may use, and what people ask of it; null where no rooms are. */
   readonly hosted: HostedSession | null;
+  /** One that waits in the workspace already. */
+  readonly prepared: PreparedAgent | null;
+  /** Called when the agent is there and is about to get its first prompt. */
+  readonly onStart: () => void;
   readonly meter: SpendingMeter;
   readonly gate: ProviderGate;
   /** Called when the agent has changed files. */
@@ -67,6 +79,7 @@ export interface AgentOutcome {
 interface Leg {
   readonly model: string | null;
   readonly prompt: TurnPrompt;
+  readonly prepared: PreparedAgent | null;
 }
 
 /** How a leg ended. */
@@ -207,7 +220,10 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
   const spec = {
     spawn: workspace.spawn,
     cwd: workspace.path,
-    env: { ...workspace.env, ...run.environment, CANOPY_ATTEMPT_NUMBER: String(job.attemptNumber) },
+    env: {
+      ...createProcessEnvironment(agent, workspace, run.environment),
+      CANOPY_ATTEMPT_NUMBER: String(job.attemptNumber),
+    },
     secretNames: Object.keys(run.environment),
     model: leg.model,
     permissionPolicy: toPermissionRules(permissionsOf(run.config.permissions, job)),
@@ -225,9 +241,13 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
   run.meter.beginProcess();
   const { readsFiles } = agent.driver.describe();
   const instructions = await readInstructions(workspace.readablePath, readsFiles);
-  const told = { hosted: run.hosted, instructions };
+  const { prepared } = leg;
+  const told = { hosted: run.hosted, instructions, prepared };
+  if (run.hosted !== null && isConversational(agent))
+    await writeShellFile(workspace.homeDirectory, createShellFile(agent, run.environment, spec.task));
   const { session, memory } = await startAgentSession(agent.driver, spec, told);
   if (memory === "told") await transcript.write({ type: "notice", level: "warn", text: TOLD_NOTICE });
+  run.onStart();
   return await new AgentAtWork(run, transcript, session).work(leg.prompt);
 }
 
@@ -241,6 +261,7 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
   let leg: Leg = {
     model: job.model ?? agent.model,
     prompt: { text: run.prompt, author: job.askedBy, promptId: null },
+    prepared: run.prepared,
   };
   for (;;) {
     // What is used up already is not gone beyond.
@@ -252,7 +273,7 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
     const settled = settleBreach(end, job.ladder === null);
     if (settled.type === "cheaper") {
       meter.grant();
-      leg = { model: settled.model, prompt: settled.prompt };
+      leg = { model: settled.model, prompt: settled.prompt, prepared: null };
       continue;
     }
     const asked = settled.type === "ask" ? await openBudgetInquiry(source, job, settled.text) : null;

@@ -1,8 +1,9 @@
 import type { AttemptJob, AttemptResult, Failure, ProjectConfig } from "@canopy/protocol";
 import { ZERO_USAGE } from "@canopy/protocol";
 import { resolveAgent } from "@canopy/agents";
+import type { PreparedAgent, ResolvedAgent } from "@canopy/agents";
 import type { MergeEngine, Person, Repository } from "@canopy/git";
-import type { WorkspaceStore } from "@canopy/workspace";
+import type { Workspace, WorkspaceStore } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
 import type { ClaimOutcome } from "../task-sources/task-source.ts";
 import type { Lease } from "../landing/queue-context.ts";
@@ -11,10 +12,12 @@ import type { RunnerLog } from "../runner-log.ts";
 import { readAgentEnvironment } from "../sessions/agent-environment.ts";
 import type { AgentHomes } from "../sessions/agent-homes.ts";
 import { openAttemptSession } from "../sessions/open-attempt-session.ts";
+import { planWarmAgent } from "../sessions/plan-warm-agent.ts";
 import type { SessionHost } from "../sessions/session-host.ts";
 import type { ProviderGate } from "../sessions/provider-gate.ts";
 import type { SpendingBook } from "../sessions/spending-book.ts";
 import type { SessionWork } from "../sessions/session-work.ts";
+import type { WarmAgents, WarmRecipe } from "../sessions/warm-agents.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import type { ConflictRadar } from "./conflict-radar.ts";
 import { RADAR_FILE } from "./conflict-radar.ts";
@@ -29,7 +32,7 @@ import { LADDER_FOLDERS, layOutFiles } from "./ladder-plan.ts";
 import type { AttemptOrigin } from "./plan-origin.ts";
 import { planOrigin } from "./plan-origin.ts";
 import type { PreparedWorkspace } from "./prepare-workspace.ts";
-import { prepareWorkspace } from "./prepare-workspace.ts";
+import { createMetadata, prepareWorkspace } from "./prepare-workspace.ts";
 import type { AgentOutcome } from "./run-agent.ts";
 import { runAgent } from "./run-agent.ts";
 
@@ -49,7 +52,8 @@ export interface AttemptContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** What agents are told, their past, and the tools of the rooms; absent: none of it. */
   readonly sessions?: SessionHost | undefined;
-  /** What all attempts of this runner share. */
+  /** What all attempts of this runner share: agents that wait, and what is spent. */
+  readonly warm: WarmAgents;
   readonly limits: { readonly book: SpendingBook; readonly gate: ProviderGate };
   /** What agents remember between attempts of a session; absent: nothing. */
   readonly homes?: AgentHomes | undefined;
@@ -113,6 +117,7 @@ export async function runAttempt(
   job: AttemptJob,
   signal: AbortSignal,
 ): Promise<void> {
+  using _atWork = context.warm.enter();
   const result = await carryOut(context, lease, job, signal);
   const outcome = await context.source.submit(
     { type: "attempt.finish", ...lease, result },
@@ -159,7 +164,14 @@ async function work(
     done.origin = origin;
     const named = await readAgentEnvironment(agent, context.environment);
     const environment = keepKeys(context.config, named, context.environment);
-    const { workspace } = await prepare(context, lease, job, { done, origin, environment, signal });
+    const { workspace, prepared, recipe } = await prepare(context, lease, job, {
+      done,
+      agent,
+      origin,
+      environment,
+      signal,
+    });
+    await using _waiting = prepared;
     const { sessions: host, homes, config } = context;
     await using session = await openAttemptSession({ host, homes, agent, job, workspace, config, signal });
     done.said = session.work;
@@ -175,6 +187,10 @@ async function work(
       job,
       prompt,
       hosted,
+      prepared,
+      onStart: () => {
+        if (recipe !== null && context.source.hasReadyTasks()) context.warm.refill(recipe);
+      },
       meter: context.limits.book.open(job, config.budgets, context.now()),
       gate: context.limits.gate,
       environment: environment.shown,
@@ -187,6 +203,13 @@ async function work(
   return done;
 }
 
+/** A workspace, the agent that waits in it, and how to prepare the next one. */
+interface Ready {
+  readonly workspace: Workspace;
+  readonly prepared: PreparedAgent | null;
+  readonly recipe: WarmRecipe | null;
+}
+
 /** Makes the workspace and tells the room that the attempt has begun. */
 async function prepare(
   context: AttemptContext,
@@ -194,24 +217,32 @@ async function prepare(
   job: AttemptJob,
   parts: {
     readonly done: Work;
+    readonly agent: ResolvedAgent;
     readonly origin: AttemptOrigin;
     readonly environment: KeptKeys;
     readonly signal: AbortSignal;
   },
-): Promise<PreparedWorkspace> {
-  const { done, origin, environment, signal } = parts;
+): Promise<Ready> {
+  const { done, agent, origin, environment, signal } = parts;
   const { plan, start } = origin;
   // What stands on a stuck change is recovered by the ladder, not by a commit of its own.
   const parent = plan === null ? origin.parent : null;
-  const prepared = await prepareWorkspace({
-    ...context,
-    job,
-    ...(start === null ? {} : { start }),
-    note: { parent, memory: done.memory },
-    environment,
-    signal,
-  });
+  const note = { parent, memory: done.memory };
+  const early = { ...context, job, environment };
+  const recipe = context.sessions === undefined ? null : planWarmAgent(early, agent);
+  const warm = recipe === null ? null : await context.warm.take(recipe, signal);
+  const prepared =
+    warm ??
+    (await prepareWorkspace({
+      ...context,
+      job,
+      ...(start === null ? {} : { start }),
+      note,
+      environment,
+      signal,
+    }));
   done.prepared = prepared;
+  await warm?.workspace.annotate(createMetadata({ job, note }));
   const { workspace } = prepared;
   if (plan !== null) await layOutFiles(workspace, plan.files);
   await context.source.submit(
@@ -224,7 +255,7 @@ async function prepare(
     },
     `start:${lease.jobId}:${lease.fence}`,
   );
-  return prepared;
+  return { workspace, recipe, prepared: warm?.prepared ?? null };
 }
 
 async function carryOut(

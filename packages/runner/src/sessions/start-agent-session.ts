@@ -1,5 +1,5 @@
 import { createTranscriptSeed, startResumed } from "@canopy/agents";
-import type { AgentDriver, AgentSession, AgentStartSpec } from "@canopy/agents";
+import type { AgentDriver, AgentSession, AgentStartSpec, PreparedAgent } from "@canopy/agents";
 import type { HostedSession } from "./session-host.ts";
 
 /** An agent that is there for a session. */
@@ -20,9 +20,14 @@ function addTo(systemAppend: string | null, text: string): string {
 export async function startAgentSession(
   driver: AgentDriver,
   spec: Omit<AgentStartSpec, "systemAppend" | "mcpServers" | "resume">,
-  told: { readonly hosted: HostedSession | null; readonly instructions: string | null },
+  told: {
+    readonly hosted: HostedSession | null;
+    readonly instructions: string | null;
+    /** One that waits for this session already; it is not used for a session that has a past. */
+    readonly prepared: PreparedAgent | null;
+  },
 ): Promise<StartedAgent> {
-  const { hosted, instructions } = told;
+  const { hosted, instructions, prepared } = told;
   const systemText = hosted?.systemText ?? null;
   const full: AgentStartSpec = {
     ...spec,
@@ -32,7 +37,9 @@ export async function startAgentSession(
     resume: null,
   };
   const past = hosted?.readPast() ?? null;
-  if (past === null) return { session: await driver.start(full), memory: "new" };
+  if (past === null)
+    return { session: await (prepared === null ? driver.start(full) : prepared.open(full)), memory: "new" };
+  await prepared?.[Symbol.asyncDispose]();
   const { nativeSessionId, transcript } = past;
   if (nativeSessionId === null) {
     const systemAppend = addTo(full.systemAppend, createTranscriptSeed(transcript));
