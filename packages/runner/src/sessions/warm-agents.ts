@@ -10,31 +10,38 @@ export interface WarmAgent extends PreparedWorkspace {
   readonly prepared: PreparedAgent;
 }
 
+/** What is needed of one here. */
+export interface Waiting {
+  readonly prepared: AsyncDisposable & { readonly exited: Promise<void> };
+  readonly workspace: { readonly commit: string; dispose(): Promise<void> };
+  readonly release: () => Promise<void>;
+}
+
 /** How to make one, and for which commit it would be now. */
-export interface WarmRecipe {
+export interface WarmRecipe<T extends Waiting = WarmAgent> {
   /** Stands for everything that it was told: agent, model, settings, environment. */
   readonly key: string;
   readonly readCommit: () => Promise<string>;
-  readonly make: (signal: AbortSignal) => Promise<WarmAgent>;
+  readonly make: (signal: AbortSignal) => Promise<T>;
 }
 
-interface Spare {
-  readonly recipe: WarmRecipe;
-  readonly made: Promise<WarmAgent | null>;
+interface Spare<T extends Waiting> {
+  readonly recipe: WarmRecipe<T>;
+  readonly made: Promise<T | null>;
   /** Ends its making. */
   readonly controller: AbortController;
   isGone: boolean;
 }
 
 /** Ends one that nobody took. */
-export async function disposeWarm({ prepared, workspace, release }: WarmAgent): Promise<void> {
+export async function disposeWarm({ prepared, workspace, release }: Waiting): Promise<void> {
   await prepared[Symbol.asyncDispose]();
   await workspace.dispose();
   await release();
 }
 
 /** An agent that ended by itself is given to nobody. */
-async function watch(spare: Spare): Promise<void> {
+async function watch(spare: Spare<Waiting>): Promise<void> {
   const warm = await spare.made;
   await warm?.prepared.exited;
   spare.isGone = true;
@@ -44,9 +51,9 @@ async function watch(spare: Spare): Promise<void> {
  * Agents that wait for their tasks: at most one for each agent, model and settings, and never more than attempts at work. One whose
  * files are not those of the branch any more is given to nobody.
  */
-export class WarmAgents {
+export class WarmAgents<T extends Waiting = WarmAgent> {
   readonly #log: RunnerLog;
-  readonly #spares = new Map<string, Spare>();
+  readonly #spares = new Map<string, Spare<T>>();
   readonly #ending = new Set<Promise<void>>();
   #activeCount = 0;
   #linger: ReturnType<typeof setTimeout> | undefined;
@@ -74,7 +81,7 @@ export class WarmAgents {
    * One that waits, with files at the branch's tip; null when there is none, or when `signal` is aborted first. It is the
    * caller's from then on.
    */
-  async take({ key, readCommit }: WarmRecipe, signal: AbortSignal): Promise<WarmAgent | null> {
+  async take({ key, readCommit }: WarmRecipe<T>, signal: AbortSignal): Promise<T | null> {
     const spare = this.#spares.get(key);
     if (spare === undefined) return null;
     this.#spares.delete(key);
@@ -89,7 +96,7 @@ export class WarmAgents {
   }
 
   /** Prepares one, unless one waits already. Failing is no harm: the next attempt starts its agent by itself. */
-  refill(recipe: WarmRecipe): void {
+  refill(recipe: WarmRecipe<T>): void {
     if (this.#isOver || this.#spares.has(recipe.key) || this.#spares.size >= this.#activeCount) return;
     const controller = new AbortController();
     const made = recipe.make(controller.signal).catch((error: unknown) => {
@@ -97,7 +104,7 @@ export class WarmAgents {
         this.#log.warn({ error }, "no agent could be prepared; the next one starts when it is needed");
       return null;
     });
-    const spare: Spare = { recipe, made, controller, isGone: false };
+    const spare: Spare<T> = { recipe, made, controller, isGone: false };
     this.#spares.set(recipe.key, spare);
     void watch(spare);
   }
@@ -128,7 +135,7 @@ export class WarmAgents {
   }
 
   /** Ends one, wherever it is, in the background. */
-  #drop({ made, controller }: Spare): void {
+  #drop({ made, controller }: Spare<T>): void {
     controller.abort();
     const end = async (): Promise<void> => {
       const warm = await made;
