@@ -1,7 +1,6 @@
 import type { CoordinationRequestInput, Json } from "@canopy/protocol";
 import { CANOPY_VERSION, isCanopyError } from "@canopy/protocol";
-import { McpServer, createMcpHandler } from "@modelcontextprotocol/server";
-import type { CallToolResult } from "@modelcontextprotocol/server";
+import type { CallToolResult, McpServer } from "@modelcontextprotocol/server";
 import type { RoomHost } from "@canopy/core";
 import type { ServerLog } from "../server-ports.ts";
 import { toWireError } from "../http/error-response.ts";
@@ -63,11 +62,15 @@ class ToolServer implements AgentToolServer {
 
   constructor(ports: AgentToolPorts) {
     this.#ports = ports;
-    this.#fetch = (request, grant) =>
-      createMcpHandler(() => this.#createServer(grant), {
+    this.#fetch = async (request, grant) => {
+      // Loaded with the first request: it takes 30 MB, and a daemon may never run an agent.
+      const mcp = await import("@modelcontextprotocol/server");
+      const handler = mcp.createMcpHandler(() => this.#createServer(mcp.McpServer, grant), {
         maxRequestBodySize: MAX_MESSAGE_BYTES,
         onerror: (error) => ports.log.info({ error: error.message }, "an agent's tool request was odd"),
-      }).fetch(request);
+      });
+      return await handler.fetch(request);
+    };
   }
 
   grant(grant: ToolGrant): ToolAccess {
@@ -92,8 +95,8 @@ class ToolServer implements AgentToolServer {
     }
   }
 
-  #createServer(grant: ToolGrant): McpServer {
-    const server = new McpServer({ name: "canopy", version: CANOPY_VERSION }, { instructions: INSTRUCTIONS });
+  #createServer(Server: typeof McpServer, grant: ToolGrant): McpServer {
+    const server = new Server({ name: "canopy", version: CANOPY_VERSION }, { instructions: INSTRUCTIONS });
     for (const tool of AGENT_TOOLS) {
       const { name, title, description, input, isReadOnly } = tool;
       server.registerTool(
