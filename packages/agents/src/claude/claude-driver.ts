@@ -14,17 +14,12 @@ import { openProcessParts } from "../session/open-process-parts.ts";
 import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
-import type { ProcessParts, SessionGraces } from "../session/process-session.ts";
+import type { ProcessDriverOptions } from "../session/process-driver-options.ts";
+import type { ProcessParts } from "../session/process-session.ts";
 import { CLAUDE_CAPABILITIES, ClaudeLink } from "./claude-link.ts";
 
 /** How to run Claude Code. `args` come after those that Canopy needs. */
-export interface ClaudeDriverOptions {
-  readonly name: string;
-  readonly command: string;
-  readonly args?: readonly string[];
-  readonly graces?: Partial<SessionGraces>;
-  readonly startMs?: number;
-}
+export type ClaudeDriverOptions = ProcessDriverOptions;
 
 const DEFAULT_START_MS = 60_000;
 const OWN_ENV = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", ENABLE_TOOL_SEARCH: "false" };

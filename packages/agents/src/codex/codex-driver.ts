@@ -10,7 +10,8 @@ import type {
 } from "../agent-driver.ts";
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { openProcessParts } from "../session/open-process-parts.ts";
-import type { ProcessParts, SessionGraces } from "../session/process-session.ts";
+import type { ProcessDriverOptions } from "../session/process-driver-options.ts";
+import type { ProcessParts } from "../session/process-session.ts";
 import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
@@ -18,13 +19,7 @@ import { CODEX_CAPABILITIES, CodexError, CodexLink } from "./codex-link.ts";
 import { threadResultSchema } from "./codex-schema.ts";
 
 /** How to run Codex. `args` go to `codex app-server`, such as `-c model_provider="local"`. */
-export interface CodexDriverOptions {
-  readonly name: string;
-  readonly command: string;
-  readonly args?: readonly string[];
-  readonly graces?: Partial<SessionGraces>;
-  readonly startMs?: number;
-}
+export type CodexDriverOptions = ProcessDriverOptions;
 
 const DEFAULT_START_MS = 60_000;
 /** Checks of a project may take minutes. */

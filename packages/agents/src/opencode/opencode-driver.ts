@@ -12,20 +12,15 @@ import type {
 } from "../agent-driver.ts";
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { openProcessParts } from "../session/open-process-parts.ts";
-import type { ProcessParts, SessionGraces } from "../session/process-session.ts";
+import type { ProcessDriverOptions } from "../session/process-driver-options.ts";
+import type { ProcessParts } from "../session/process-session.ts";
 import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { OPENCODE_CAPABILITIES, OpenCodeLink } from "./opencode-link.ts";
 
 /** How to run OpenCode. `args` come before `serve`. */
-export interface OpenCodeDriverOptions {
-  readonly name: string;
-  readonly command: string;
-  readonly args?: readonly string[];
-  readonly graces?: Partial<SessionGraces>;
-  readonly startMs?: number;
-}
+export type OpenCodeDriverOptions = ProcessDriverOptions;
 
 const DEFAULT_START_MS = 120_000;
 /** Checks of a project may take minutes; by itself it waits for one. */

@@ -1,5 +1,6 @@
 import type { IssueRecord, ProjectEvent, Task } from "@canopy/protocol";
 import type { DecideContext } from "../kernel/room-definition.ts";
+import { createBlankTask } from "../tasks/blank-task.ts";
 import { selectNextTaskNumber, selectTask } from "../tasks/select-tasks.ts";
 import { emptyExtras, readOwnNumber, selectExtras, selectPrefix } from "./board-rows.ts";
 import { buildIssue } from "./build-issue.ts";
@@ -20,27 +21,7 @@ function chooseNumber(context: Context, id: string | undefined): number {
 }
 
 function newTask(context: Context, record: IssueRecord, id: string | undefined): Task {
-  return {
-    taskId: context.newId("task"),
-    number: chooseNumber(context, id),
-    title: record.title,
-    description: "",
-    taskType: "task",
-    priority: 2,
-    labels: [],
-    assignee: null,
-    status: "open",
-    claim: null,
-    externalReference: null,
-    timeoutMs: null,
-    agent: null,
-    model: null,
-    createdBy: context.actor.id,
-    createdAtMs: context.nowMs,
-    updatedAtMs: context.nowMs,
-    closedAtMs: null,
-    closeReason: null,
-  };
+  return createBlankTask(context, { number: chooseNumber(context, id), title: record.title });
 }
 
 /** Makes an issue of a record (called `id`, when the record does not say), or brings `known` up to date with it. */

@@ -4,6 +4,7 @@ import type { DecideContext } from "../kernel/room-definition.ts";
 import { giveTaskBack, giveTaskUp } from "../runs/end-attempt.ts";
 import { selectAttempt, selectRun } from "../runs/run-rows.ts";
 import { countInRun } from "../runs/run-totals.ts";
+import { createBlankTask } from "../tasks/blank-task.ts";
 import { addComment } from "../tasks/decide-task.ts";
 import { selectNextTaskNumber, selectTask } from "../tasks/select-tasks.ts";
 import { selectChange } from "./change-rows.ts";
@@ -57,25 +58,14 @@ export function fileFollowUp(context: Context, changeIds: readonly string[], tex
     return;
   }
   const task: Task = {
-    taskId: context.newId("task"),
-    number: selectNextTaskNumber(context.sql),
-    title: `Validation failed: ${origins.map((origin) => origin.title).join(", ")}`.slice(0, 500),
+    ...createBlankTask(context, {
+      number: selectNextTaskNumber(context.sql),
+      title: `Validation failed: ${origins.map((origin) => origin.title).join(", ")}`.slice(0, 500),
+    }),
     description: text,
     taskType: "bug",
     priority: 1,
     labels: [FOLLOW_UP_LABEL],
-    assignee: null,
-    status: "open",
-    claim: null,
-    externalReference: null,
-    timeoutMs: null,
-    agent: null,
-    model: null,
-    createdBy: context.actor.id,
-    createdAtMs: context.nowMs,
-    updatedAtMs: context.nowMs,
-    closedAtMs: null,
-    closeReason: null,
   };
   context.emit({ type: "task.created", task });
   for (const origin of origins) {

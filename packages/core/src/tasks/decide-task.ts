@@ -3,6 +3,7 @@ import { reject } from "@canopy/protocol";
 import type { DecideAnswer, DecideContext } from "../kernel/room-definition.ts";
 import { accept } from "../kernel/room-definition.ts";
 import { selectTaskByIssueId } from "../board/board-rows.ts";
+import { createBlankTask } from "./blank-task.ts";
 import { decideAddDependency } from "./decide-dependency.ts";
 import { resolveTask } from "./resolve-task.ts";
 import {
@@ -24,17 +25,9 @@ export function taskResult(task: Task): DecideAnswer {
 function createTask(context: Context, input: NewTask): Task {
   const { dependencies: _dependencies, ...fields } = input;
   const task: Task = {
+    ...createBlankTask(context, { number: selectNextTaskNumber(context.sql), title: fields.title }),
     ...fields,
     labels: [...new Set(fields.labels)],
-    taskId: context.newId("task"),
-    number: selectNextTaskNumber(context.sql),
-    status: "open",
-    claim: null,
-    createdBy: context.actor.id,
-    createdAtMs: context.nowMs,
-    updatedAtMs: context.nowMs,
-    closedAtMs: null,
-    closeReason: null,
   };
   context.emit({ type: "task.created", task });
   return task;

@@ -9,7 +9,13 @@ import type {
   WorkspaceTools,
 } from "@canopy/protocol";
 import type { RoomHandle, RoomHost } from "@canopy/core";
-import { GENERAL_FEATURE_ID, featureRoomAddress, projectRoomAddress } from "@canopy/core";
+import {
+  GENERAL_FEATURE_ID,
+  featureRoomAddress,
+  neutralise,
+  projectRoomAddress,
+  shorten,
+} from "@canopy/core";
 import { CanopyError } from "@canopy/protocol";
 import { z } from "zod";
 import { RejectedError } from "../http/error-response.ts";
@@ -95,9 +101,7 @@ const MAX_LINE_CHARS = 400;
 
 /** What others wrote, as one line that cannot pose as more than it is. */
 export function quoteLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what must go
-  const line = text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim();
-  return line.length > MAX_LINE_CHARS ? `${line.slice(0, MAX_LINE_CHARS - 1).toWellFormed()}…` : line;
+  return shorten(neutralise(text), MAX_LINE_CHARS);
 }
 
 /** Says of lines that others wrote what they are. */
