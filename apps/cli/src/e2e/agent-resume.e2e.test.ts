@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
 import type { ScriptedModel } from "@canopy/agents";
@@ -11,9 +10,11 @@ import { killDaemon } from "./kill-daemon.ts";
 import { openTestHome } from "./open-test-home.ts";
 import type { CliOptions, TestHome } from "./open-test-home.ts";
 import { SANDBOX_WITH_LOOPBACK, createRealProject } from "./test-support/create-real-project.ts";
+import { listFiles } from "./test-support/list-files.ts";
 import { waitFor } from "./wait-for.ts";
 
 let home: TestHome;
+let tries = 0;
 let model: ScriptedModel;
 const killed: number[] = [];
 beforeAll(async () => {
@@ -52,6 +53,7 @@ describe.each(["claude", "codex", "opencode", "gemini"] as const)("the real %s",
       program: program ?? "",
       modelUrl: model.url,
       config: SANDBOX_WITH_LOOPBACK,
+      folder: `with-${name}-${++tries}`,
     });
     await home.canopy(["down"]);
     const script = createModelScript([
@@ -60,10 +62,14 @@ describe.each(["claude", "codex", "opencode", "gemini"] as const)("the real %s",
       { text: "the end" },
     ]);
     await home.ask(["task", "add", "Long", "--description", script], project);
+    const halves = async (): Promise<string[]> =>
+      (await listFiles(join(home.canopyHome, "cache", "workspaces"))).filter((file) =>
+        file.endsWith("/half.txt"),
+      );
+    const earlier = new Set(await halves());
     const run = home.start(["run", "--agent", "real", "--json"], project);
     await waitFor("the agent at work in its tool", async () => {
-      const files = await readdir(join(home.canopyHome, "cache", "workspaces"), { recursive: true });
-      return files.some((file) => file.endsWith("/half.txt")) ? true : null;
+      return (await halves()).some((file) => !earlier.has(file)) ? true : null;
     });
     const before = model.requests.length;
     await killDaemon(home, killed);

@@ -23,14 +23,21 @@ let base = "";
 let store: WorkspaceStore;
 let count = 0;
 const realHome = process.env["HOME"];
+const realPath = process.env["PATH"];
+/** The path of a person's shell: `npm test` puts this repository's own Node before the machine's, and npm reads its settings from beside its Node. */
+const usualPath = (realPath ?? "")
+  .split(":")
+  .filter((folder) => !/\/node_modules\/|\/node_modules$/.test(folder));
 
 beforeAll(async () => {
+  process.env["PATH"] = usualPath.join(":");
   base = await realpath(await mkdtemp(join(tmpdir(), "canopy-tools-")));
   store = await openWorkspaceStore({ cacheDirectory: join(base, "cache") });
 });
 
 afterAll(async () => {
   process.env["HOME"] = realHome;
+  process.env["PATH"] = realPath;
   await store[Symbol.asyncDispose]();
   await removeTree(base);
 });
@@ -84,13 +91,20 @@ async function requireHost(context: TestContext, url: string): Promise<void> {
   if (found === null) context.skip(`${url} cannot be reached from this machine`);
 }
 
-/** Skips what needs npm's registry where npm cannot reach it outside of a sandbox either (no network, a certificate that it does not trust). */
-async function requireRegistry(context: TestContext): Promise<void> {
-  const args = ["view", "is-number@7.0.0", "version", "--fetch-retries=0", "--fetch-timeout=15000"];
-  // What npm tells its scripts (a file of certificates, say) no sandbox is told.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
-  const found = await execute("npm", args, { timeout: 20_000, env }).catch(() => null);
-  if (found === null) context.skip("npm cannot reach its registry from this machine as it is set up");
+/**
+ * Makes a home whose npm cache holds the sample's package, as that of a person who has used it before. Skips where npm
+ * cannot reach its registry outside of a sandbox either (no network, a certificate that it does not trust).
+ */
+async function createWarmHome(context: TestContext): Promise<string> {
+  const home = await mkdtemp(join(base, "home-"));
+  const warm = await mkdtemp(join(base, "warm-"));
+  await writeFile(join(warm, "package.json"), PACKAGE);
+  // The settings of the real home stay, for they may name the certificates; only the cache is this home's.
+  const env = { ...process.env, npm_config_cache: join(home, ".npm") };
+  const args = ["install", "--no-audit", "--silent", "--fetch-retries=0", "--fetch-timeout=15000"];
+  const warmed = await execute("npm", args, { cwd: warm, env, timeout: 30_000 }).catch(() => null);
+  if (warmed === null) context.skip("npm cannot reach its registry from this machine as it is set up");
+  return home;
 }
 
 function expectSuccess({ code, output }: { code: number | null; output: string }, last: string): void {
@@ -107,16 +121,9 @@ const NODE_FILES = {
 
 test("npm and a test runner, from the registry and then without it from the cache", async (context) => {
   await requireTool(context, "npm", "--version");
-  await requireRegistry(context);
+  const home = await createWarmHome(context);
   const build = "npm run build --silent && npm test --silent && echo tested";
   expectSuccess(await work(NODE_FILES, "allowlist", `npm install --no-audit --silent && ${build}`), "tested");
-  // A person who has used the package before has it in the cache of their home.
-  const home = join(base, "home");
-  await mkdir(home);
-  await mkdir(join(base, "warm"));
-  await writeFile(join(base, "warm", "package.json"), PACKAGE);
-  const env = { ...process.env, HOME: home };
-  await execute("npm", ["install", "--no-audit", "--silent"], { cwd: join(base, "warm"), env });
   process.env["HOME"] = home;
   try {
     const offline = `npm install --offline --no-audit --silent && ${build}`;
