@@ -22,7 +22,7 @@ import type { HubOptions } from "./projects/project-hub.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
-import { createRefusalNoter } from "./sandbox/refusal-log.ts";
+import { createRefusalNoter, readRefusals } from "./sandbox/refusal-log.ts";
 import { listenForHooks } from "./server/listen-for-hooks.ts";
 import { listen } from "./server/listen.ts";
 
@@ -196,6 +196,7 @@ function createPorts(
       handleHook: async (request) => await parts.coordination.handleHook(request),
       act: async (request, asked) => await parts.coordination.act(request, asked),
     },
+    listRefusals: (projectId) => readRefusals(paths.stateDir, projectId),
     workspaceBackend: () => hub.workspaceBackend(),
     // After the answer is on its way.
     stop: () => setImmediate(() => late().stop()),

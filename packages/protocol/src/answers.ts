@@ -1,3 +1,4 @@
+import { sandboxRefusalSchema } from "./sandbox-refusal.ts";
 import { z } from "zod";
 import { changeSchema } from "./change.ts";
 import { contextEntrySchema } from "./context.ts";
@@ -93,6 +94,7 @@ export const answerSchemas = {
     backend: z.string(),
     skipped: z.array(z.object({ backend: z.string(), reason: z.string() })),
   }),
+  refusals: z.object({ refusals: z.array(sandboxRefusalSchema) }),
   stopping: z.object({ stopping: z.boolean() }),
 } as const;
 

@@ -17,6 +17,7 @@ import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
+import { SANDBOX_ROUTES } from "./routes/sandbox-routes.ts";
 import { SESSION_ROUTES } from "./routes/session-routes.ts";
 import { BOARD_ROUTES } from "./routes/board-routes.ts";
 import { TASK_ROUTES } from "./routes/task-routes.ts";
@@ -38,6 +39,7 @@ export const ROUTES: readonly Route[] = [
   ...QUEUE_ROUTES,
   ...COORDINATION_ROUTES,
   ...INQUIRY_ROUTES,
+  ...SANDBOX_ROUTES,
 ];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */
