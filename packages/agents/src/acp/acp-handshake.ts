@@ -1,6 +1,7 @@
 import { CANOPY_VERSION, CanopyError } from "@canopy/protocol";
 import type { AgentCapabilities, AgentMcpServer, AgentStartSpec } from "../agent-driver.ts";
 import { createPreamble } from "../create-preamble.ts";
+import { judgeModel } from "../judge-model.ts";
 import { initializeResultSchema, sessionResultSchema } from "./acp-schema.ts";
 import { readRpcError } from "../session/read-rpc-error.ts";
 import { findModelOption, listAcpModels } from "./acp-models.ts";
@@ -218,9 +219,16 @@ async function chooseModel(
     options.notice(`${options.label} offers no choice of model; ${model} is not used`);
     return;
   }
+  // Some take any name in silence, and then go on with another model.
+  const verdict = judgeModel(listAcpModels(settings), model);
+  if (verdict.type === "unknown")
+    throw new CanopyError("config.invalid", `${options.label} has no model ${model}`, {
+      hint: `The nearest of those that it lists: ${verdict.nearest.join(", ")}.`,
+    });
+  const id = verdict.type === "listed" ? verdict.id : model;
   try {
-    if (option === null) await send("session/set_model", { sessionId, modelId: model });
-    else await send("session/set_config_option", { sessionId, configId: option.id, value: model });
+    if (option === null) await send("session/set_model", { sessionId, modelId: id });
+    else await send("session/set_config_option", { sessionId, configId: option.id, value: id });
   } catch (error) {
     const failure = readRpcError(error);
     if (failure === null) throw error;
