@@ -19,6 +19,7 @@ import { readOrCreateToken, writePrivateFile } from "./home/private-file.ts";
 import { openLog } from "./open-log.ts";
 import { ProjectHub } from "./projects/project-hub.ts";
 import type { HubOptions } from "./projects/project-hub.ts";
+import { createAgentPorts } from "./projects/create-agent-ports.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
@@ -192,6 +193,7 @@ function createPorts(
       await (await hub.openById(projectId)).startRun(request, asked),
     deliver: async (projectId, request) => await (await hub.openById(projectId)).deliver(request),
     queue: createQueuePorts(hub),
+    agents: createAgentPorts(hub),
     coordination: {
       handleHook: async (request) => await parts.coordination.handleHook(request),
       act: async (request, asked) => await parts.coordination.act(request, asked),

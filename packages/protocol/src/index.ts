@@ -1,3 +1,5 @@
+export { agentModelListSchema, agentModelSchema } from "./agent-models.ts";
+export type { AgentModel, AgentModelList } from "./agent-models.ts";
 export { jsonSchema } from "./json.ts";
 export type { Json } from "./json.ts";
 export { ID_PREFIXES, brandId, createId, idSchema } from "./ids.ts";

@@ -15,6 +15,8 @@ export type {
   SourceTaskState,
   TaskSource,
 } from "./task-sources/task-source.ts";
+export { listAgentModels } from "./sessions/list-agent-models.ts";
+export type { ModelQuestion } from "./sessions/list-agent-models.ts";
 export { openAgentHomes } from "./sessions/agent-homes.ts";
 export type { AgentHomes } from "./sessions/agent-homes.ts";
 export type { HostedSession, SessionHost, SessionOpening, SessionPast } from "./sessions/session-host.ts";

@@ -11,6 +11,7 @@ import { createEventStream } from "./http/event-stream.ts";
 import { createOpenApiDocument } from "./http/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { readNumberQuery } from "./http/route.ts";
+import { AGENT_ROUTES } from "./routes/agent-routes.ts";
 import { COORDINATION_ROUTES } from "./routes/coordination-routes.ts";
 import { answerHook } from "./routes/hook-route.ts";
 import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
@@ -38,6 +39,7 @@ export const ROUTES: readonly Route[] = [
   ...QUEUE_ROUTES,
   ...COORDINATION_ROUTES,
   ...INQUIRY_ROUTES,
+  ...AGENT_ROUTES,
 ];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */

@@ -1,5 +1,6 @@
 import type {
   Actor,
+  AgentModelList,
   ChangeConflict,
   CoordinationRequest,
   DaemonStatus,
@@ -65,6 +66,26 @@ export interface QueuePorts {
   ): Promise<readonly { readonly ref: string; readonly commit: string; readonly ageMs: number }[]>;
 }
 
+/** What people ask of agents before there is any work. */
+export interface AgentPorts {
+  /** What an agent says of its models in a work tree, by default the project's. Throws `usage.unknown-agent`, `agent.*`. */
+  listModels(projectId: string, agent: string, path?: string): Promise<AgentModelList>;
+  /**
+   * Makes sure that agents (null: the project's usual one) have models. Throws `usage.unknown-model`; returns what could not be
+   * made sure of.
+   */
+  checkModels(
+    projectId: string,
+    wanted: readonly { readonly agent: string | null; readonly model: string; readonly where: string }[],
+  ): Promise<readonly string[]>;
+}
+
+/** A run that was started, and what could not be made sure of. */
+export interface StartedRun {
+  readonly run: Run;
+  readonly notices: readonly string[];
+}
+
 /** What agents' hooks and the acts of coordination go to. */
 export interface CoordinationPorts {
   /** Answers a hook: what it prints and its exit code. Never throws. */
@@ -101,10 +122,11 @@ export interface ServerPorts {
   /** Finds or registers the project of a folder. Throws `repository.*`. */
   openProject(path: string): Promise<Project>;
   planRun(projectId: string, request: RunRequest): Promise<RunPlan>;
-  /** Starts a run with the project's configuration. Throws `config.invalid`, `usage.unknown-agent`, `repository.*`. */
-  startRun(projectId: string, request: RunRequest, asked: Asked): Promise<Run>;
+  /** Starts a run with the project's configuration. Throws `config.invalid`, `usage.unknown-*`, `repository.*`. */
+  startRun(projectId: string, request: RunRequest, asked: Asked): Promise<StartedRun>;
   deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
   readonly queue: QueuePorts;
+  readonly agents: AgentPorts;
   readonly coordination: CoordinationPorts;
   /** How workspaces are made here, and why not in a better way. */
   workspaceBackend(): Promise<{

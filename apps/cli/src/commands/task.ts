@@ -6,7 +6,7 @@ import type { RegisterCommands } from "../run-cli.ts";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
 import { formatAge, sanitizeLine, sanitizeText } from "../output/format.ts";
-import { printJson, printText } from "../output/print.ts";
+import { printJson, printNotices, printText } from "../output/print.ts";
 import { formatTasks, taskToJson } from "../output/task-view.ts";
 import { collectList, parseDurationArgument, parseWhole } from "../parse-arguments.ts";
 import { readStandardInput } from "../read-standard-input.ts";
@@ -22,6 +22,7 @@ function refer(task: string): string {
 
 function printTask(answer: unknown, options: JsonOption, done: string): void {
   const task = readField<Task>(answer, "task");
+  printNotices(answer);
   if (options.json === true) printJson(taskToJson(task));
   else printText(`${done} #${task.number} ${task.taskId}  ${sanitizeLine(task.title)}`);
 }

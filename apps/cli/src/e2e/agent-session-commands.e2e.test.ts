@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
-import type { Session } from "@canopy/protocol";
+import type { AgentModelList, Session } from "@canopy/protocol";
 import { findRealAgent } from "@canopy/testkit";
 import { expect, test } from "vitest";
 import { createTestRepository, userGit } from "./create-test-repository.ts";
@@ -73,3 +73,49 @@ test("a command is run once more for what people ask of it while it runs", async
   expect(asked.split("\n").at(-1)).toBe("Do more");
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });
+
+const openCode = findRealAgent("opencode");
+
+test.skipIf(openCode === null)(
+  "a model that the agent does not have is refused before anything",
+  async () => {
+    await using home = await openTestHome();
+    const model = await startScriptedModel();
+    const project = await createRealProject(home, {
+      name: "opencode",
+      program: openCode ?? "",
+      modelUrl: model.url,
+      config: SANDBOX_WITH_LOOPBACK,
+    });
+    const listed = await home.ask<AgentModelList>(["agent", "models", "real"], project);
+    expect([listed.canList, listed.models.map(({ id }) => id).toSorted(), listed.alsoTakes]).toEqual([
+      true,
+      ["local/blind-1", "local/scripted-1"],
+      [],
+    ]);
+    const says = /real has no model local\/scripted-2\n {2}the nearest are local\/scripted-1, /;
+    for (const args of [
+      ["run", "--agent", "real", "--model", "local/scripted-2"],
+      ["run", "--agent", "real", "--resolver-model", "local/scripted-2"],
+      ["task", "add", "Work", "--agent", "real", "--model", "local/scripted-2"],
+    ]) {
+      const refused = await home.canopy(args, project);
+      expect([args, refused.code, says.test(refused.stderr)]).toEqual([args, 2, true]);
+    }
+    // What is not said for an agent is judged when there is one.
+    await home.ask(["task", "add", "Work", "--model", "local/scripted-2"], project);
+    const late = await home.canopy(["run", "--agent", "real"], project);
+    expect([late.code, /model of task #1: real has no model/.test(late.stderr)]).toEqual([2, true]);
+    const passedOn = await home.canopy(
+      ["task", "update", "1", "--agent", "command:true", "--model", "any"],
+      project,
+    );
+    expect([passedOn.code, /command:true does not say which models it has/.test(passedOn.stderr)]).toEqual([
+      0,
+      true,
+    ]);
+    expect(model.requests.filter(({ api }) => api !== null)).toEqual([]);
+    await model.close();
+    expect(await home.shutDown()).toEqual(NOTHING_LEFT);
+  },
+);

@@ -60,6 +60,7 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
     openProject: notHere,
     planRun: notHere,
     startRun: notHere,
+    agents: { listModels: notHere, checkModels: () => Promise.resolve([]) },
     deliver: notHere,
     coordination: {
       handleHook: ({ body }) => Promise.resolve({ body, exitCode: 0 }),
