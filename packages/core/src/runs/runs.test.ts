@@ -244,9 +244,11 @@ test("[RN14] a run's model goes with the run's agent", () => {
   driver.addTask("of its own", { agent: "other", model: "small" });
   driver.startRun({ model: "large", concurrency: 3 });
   const chosen = selectActiveAttempts(driver.room.sql).map(({ agent, model }) => [agent, model]);
-  expect(chosen.toSorted()).toEqual([
-    ["other", null],
-    ["other", "small"],
-    ["scripted", "large"],
-  ]);
+  expect(new Set(chosen)).toEqual(
+    new Set([
+      ["other", null],
+      ["other", "small"],
+      ["scripted", "large"],
+    ]),
+  );
 });
