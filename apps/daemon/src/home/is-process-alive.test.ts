@@ -15,7 +15,9 @@ test.skipIf(process.platform !== "linux")(
     const parent = spawn("sh", ["-c", "cat <&3 & echo $!; exec sleep 60 3<&-"], {
       stdio: ["ignore", "pipe", "inherit", "pipe"],
     });
-    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    const { stdout } = parent;
+    if (stdout === null) throw new Error("the shell has no output");
+    const [line] = (await once(stdout, "data")) as [Buffer];
     const pid = Number(String(line));
     await expect.poll(() => readFileSync(`/proc/${parent.pid}/cmdline`, "latin1")).toBe("sleep\x0060\0");
     expect(isProcessAlive(pid)).toBe(true);
