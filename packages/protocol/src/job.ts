@@ -3,6 +3,7 @@ import { captureSchema, failureSchema } from "./run.ts";
 import { usageSchema } from "./agent-event.ts";
 import { landingSchema, lostLinesSchema } from "./change.ts";
 import { idSchema } from "./ids.ts";
+import { imagesSchema } from "./image.ts";
 import { trialSchema } from "./queue.ts";
 
 /** What an attempt of the ladder starts from: the change as it is, and the branch's commit that it must get past. */
@@ -49,6 +50,7 @@ export const attemptJobSchema = z.object({
   labels: z.array(z.string()),
   /** The whole prompt, earlier failures included. */
   prompt: z.string(),
+  images: imagesSchema.optional(),
   agent: z.string(),
   model: z.string().nullable(),
   timeoutMs: z.int().positive(),

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { agentEventSchema, turnEndReasonSchema, usageSchema } from "./agent-event.ts";
 import { presenceSchema } from "./coordination.ts";
 import { idSchema } from "./ids.ts";
+import { imagesSchema } from "./image.ts";
 
 /** State of an agent session. `idle` means between turns, not ended. */
 export const sessionStateSchema = z.enum(["starting", "active", "idle", "waiting", "lost", "ended"]);
@@ -33,6 +34,7 @@ export const promptSchema = z.object({
   sessionId: idSchema("session"),
   author: z.string(),
   text: z.string(),
+  images: imagesSchema.optional(),
   /** In line behind the running turn, or instead of it. */
   delivery: z.enum(["queue", "interrupt"]).default("queue"),
   state: z.enum(["queued", "taken", "cancelled"]),

@@ -6,6 +6,7 @@ import type {
   DaemonStatus,
   DeliverReport,
   DeliverRequest,
+  Image,
   Json,
   KeptPatch,
   Project,
@@ -80,6 +81,14 @@ export interface AgentPorts {
   ): Promise<readonly string[]>;
 }
 
+/** Pictures of tasks and prompts. */
+export interface ImagePorts {
+  /** Throws `request.invalid` for what is no image, and `request.too-large`. */
+  put(projectId: string, name: string, bytes: Uint8Array): Promise<Image>;
+  /** Throws `thing.not-found`. */
+  read(projectId: string, imageId: string): Promise<Uint8Array>;
+}
+
 /** A run that was started, and what could not be made sure of. */
 export interface StartedRun {
   readonly run: Run;
@@ -127,6 +136,7 @@ export interface ServerPorts {
   deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
   readonly queue: QueuePorts;
   readonly agents: AgentPorts;
+  readonly images: ImagePorts;
   readonly coordination: CoordinationPorts;
   /** How workspaces are made here, and why not in a better way. */
   workspaceBackend(): Promise<{

@@ -4,6 +4,8 @@ import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
 import { formatAge, formatCost, formatTable, neutralize, sanitizeLine } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
+import { uploadImages } from "../images/upload-images.ts";
+import { collectList } from "../parse-arguments.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
 interface JsonOption {
@@ -12,6 +14,7 @@ interface JsonOption {
 
 interface PromptOption extends JsonOption {
   readonly now?: boolean;
+  readonly image?: string[];
 }
 
 const PAGE = 5000;
@@ -65,7 +68,10 @@ function toMarkdown(
   entries: readonly TranscriptEntry[],
 ): string {
   const parts = [`# ${session.title}`, describeSession(session)];
-  for (const prompt of prompts) parts.push(`## Prompt of ${prompt.author}`, prompt.text);
+  for (const prompt of prompts) {
+    parts.push(`## Prompt of ${prompt.author}`, prompt.text);
+    for (const image of prompt.images ?? []) parts.push(`(image: ${sanitizeLine(image.name)})`);
+  }
   parts.push("## Transcript");
   for (const { event } of entries) {
     const text = describeEvent(event);
@@ -112,7 +118,12 @@ async function promptSession(
 ): Promise<void> {
   const api = await openProjectApi();
   const { sessionId } = await findSession(api, reference);
-  const body = { text: words.join(" "), delivery: options.now === true ? "interrupt" : "queue" };
+  const images = await uploadImages(api, options.image ?? []);
+  const body = {
+    text: words.join(" "),
+    delivery: options.now === true ? "interrupt" : "queue",
+    ...(images.length === 0 ? {} : { images }),
+  };
   const promptId = readField<string>(
     await api.ask("POST", `/sessions/${sessionId}/prompts`, body),
     "promptId",
@@ -173,6 +184,7 @@ export const registerSession: RegisterCommands = (program) => {
     .argument("<text...>", "what to ask")
     .description("ask something of a session that is at work, when its turn is over")
     .option("--now", "end the running turn first")
+    .option("--image <file>", "a picture that goes with it: PNG, JPEG, GIF or WebP; repeatable", collectList)
     .option("--json", "print what was asked as JSON")
     .addHelpText("after", '\nExample:\n  canopy session prompt 4kq2 "Add a test, too"')
     .action(promptSession);

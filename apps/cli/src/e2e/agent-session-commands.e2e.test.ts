@@ -1,7 +1,8 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
-import type { AgentModelList, Session } from "@canopy/protocol";
-import { findRealAgent } from "@canopy/testkit";
+import type { AgentModelList, Prompt, Session } from "@canopy/protocol";
+import { DOT_PNG, findRealAgent } from "@canopy/testkit";
 import { expect, test } from "vitest";
 import { createTestRepository, userGit } from "./create-test-repository.ts";
 import { NOTHING_LEFT } from "./find-leftovers.ts";
@@ -11,6 +12,12 @@ import { SANDBOX_WITH_LOOPBACK, createRealProject } from "./test-support/create-
 import { waitFor } from "./wait-for.ts";
 
 const program = findRealAgent("claude");
+
+async function writeDot(folder: string): Promise<string> {
+  const file = join(folder, "dot.png");
+  await writeFile(file, Buffer.from(DOT_PNG, "base64"));
+  return file;
+}
 
 test.skipIf(program === null)("people watch a session and ask more of it while it works", async () => {
   await using home = await openTestHome();
@@ -25,7 +32,8 @@ test.skipIf(program === null)("people watch a session and ask more of it while i
     { text: "I begin", tool: "bash", args: { command: "touch first.txt; while :; do sleep 1; done" } },
     { text: "never said" },
   ]);
-  await home.ask(["task", "add", "Work", "--description", script], project);
+  const dot = await writeDot(home.root);
+  await home.ask(["task", "add", "Work", "--description", script, "--image", dot], project);
   const run = home.start(["run", "--agent", "real", "--json"], project);
   const session = await waitFor("a session at work", async () => {
     const { sessions } = await home.ask<{ sessions: Session[] }>(["session", "list"], project);
@@ -36,7 +44,7 @@ test.skipIf(program === null)("people watch a session and ask more of it while i
   const more = (file: string): string =>
     createModelScript([{ tool: "bash", args: { command: `touch ${file}` } }, { text: `made ${file}` }]);
   const prompt = ["session", "prompt", session.sessionId];
-  await home.ask([...prompt, "Then", more("queued.txt")], project);
+  await home.ask([...prompt, "--image", dot, "Then", more("queued.txt")], project);
   await home.ask([...prompt, "--now", "Instead", more("now.txt")], project);
   const result = await run.finished;
   expect(result.code, result.stdout + result.stderr).toBe(0);
@@ -48,6 +56,17 @@ test.skipIf(program === null)("people watch a session and ask more of it while i
     watched.stdout.includes(text),
   );
   expect(seen, watched.stdout).toEqual(["made queued.txt", "made now.txt", "-- ended: succeeded"]);
+  // The model saw one picture from the start, and a second one from the prompt that brought it.
+  const pictures = model.requests.flatMap(({ request, stepIndex }) =>
+    stepIndex === null || request === null ? [] : [request.images.map(({ base64 }) => base64)],
+  );
+  expect([pictures[0], pictures.at(-1)]).toEqual([[DOT_PNG], [DOT_PNG, DOT_PNG]]);
+  const { prompts } = await home.ask<{ prompts: Prompt[] }>(["session", "show", session.sessionId], project);
+  expect(prompts.map(({ images = [] }) => images.map(({ name }) => name))).toEqual([
+    ["dot.png"],
+    ["dot.png"],
+    [],
+  ]);
   const late = await home.canopy([...prompt, "too late"], project);
   expect([late.code, late.stderr.includes("is ended")]).toEqual([3, true]);
   await model.close();
@@ -60,8 +79,11 @@ test("a command is run once more for what people ask of it while it runs", async
   await createTestRepository(cwd);
   await showGates(cwd, home.root);
   const gate = await createGate(home.root);
-  await home.ask(["task", "add", "Work"], { cwd });
-  const command = `command:tail -n 1 >> asked.txt; ${gate.script}`;
+  const dot = await writeDot(home.root);
+  await home.ask(["task", "add", "Work", "--image", dot], { cwd });
+  // It takes no pictures: it finds them as files, which are no part of its work.
+  const look = "cat > prompt.txt; grep -o '/.*\\.canopy/images/.*png' prompt.txt | xargs -r cat >> seen.png";
+  const command = `command:${look}; tail -n 1 prompt.txt >> asked.txt; ${gate.script}`;
   const run = home.start(["run", "--agent", command], { cwd });
   await gate.waitForArrivals(1);
   const { sessions } = await home.ask<{ sessions: Session[] }>(["session", "list"], { cwd });
@@ -71,6 +93,10 @@ test("a command is run once more for what people ask of it while it runs", async
   expect(result.code, result.stdout + result.stderr).toBe(0);
   const asked = await userGit(cwd, "show", "canopy/main:asked.txt");
   expect(asked.split("\n").at(-1)).toBe("Do more");
+  const found = await userGit(cwd, "rev-parse", "canopy/main:seen.png");
+  expect(found).toBe(await userGit(cwd, "hash-object", dot));
+  const files = (await userGit(cwd, "ls-tree", "-r", "--name-only", "canopy/main")).split("\n");
+  expect(files.filter((file) => file.startsWith(".canopy/images"))).toEqual([]);
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });
 

@@ -60,6 +60,7 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
     openProject: notHere,
     planRun: notHere,
     startRun: notHere,
+    images: { put: notHere, read: notHere },
     agents: { listModels: notHere, checkModels: () => Promise.resolve([]) },
     deliver: notHere,
     coordination: {

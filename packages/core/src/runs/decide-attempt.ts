@@ -96,6 +96,7 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     description: task.description,
     labels: task.labels,
     prompt,
+    ...(task.images === undefined ? {} : { images: task.images }),
     agent: attempt.agent,
     model: attempt.model,
     timeoutMs: selectTimeoutMs(context.sql, attempt) ?? task.timeoutMs ?? run.options.timeoutMs,

@@ -23,6 +23,7 @@ import { describeMissingKey } from "../sessions/agent-environment.ts";
 import { openBudgetInquiry, settleBreach } from "../sessions/budget-breach.ts";
 import { isConversational } from "../sessions/open-attempt-session.ts";
 import { PersonDesk, permissionsOf, toPermissionRules } from "../sessions/person-desk.ts";
+import { giveImages } from "../sessions/give-images.ts";
 import type { ProviderGate } from "../sessions/provider-gate.ts";
 import { accountOf } from "../sessions/provider-gate.ts";
 import { readInstructions } from "../sessions/read-instructions.ts";
@@ -163,7 +164,10 @@ class AgentAtWork {
     const options = { burst, maxPerMinute, minPerMinute: Math.min(2, maxPerMinute) };
     if (isConversational(agent) && !signal.aborted)
       await gate.enter(account, options, signal).catch(() => undefined);
-    const result = await this.#session.prompt(prompt.text);
+    const { hosted, workspace } = this.#run;
+    const level = this.#session.capabilities.images;
+    const given = await giveImages({ hosted, workspace, level }, prompt);
+    const result = await this.#session.prompt(given.text, given.images);
     const { error } = result;
     gate.leave(account, options, {
       errorKind: error?.kind ?? null,
@@ -248,7 +252,9 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
   const { session, memory } = await startAgentSession(agent.driver, spec, told);
   if (memory === "told") await transcript.write({ type: "notice", level: "warn", text: TOLD_NOTICE });
   run.onStart();
-  return await new AgentAtWork(run, transcript, session).work(leg.prompt);
+  // Who goes on with a conversation of its own has seen them.
+  const prompt = memory === "own" ? { ...leg.prompt, images: [] } : leg.prompt;
+  return await new AgentAtWork(run, transcript, session).work(prompt);
 }
 
 /**
@@ -260,7 +266,7 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
   const transcript = new SessionTranscript(source, job);
   let leg: Leg = {
     model: job.model ?? agent.model,
-    prompt: { text: run.prompt, author: job.askedBy, promptId: null },
+    prompt: { text: run.prompt, images: job.images ?? [], author: job.askedBy, promptId: null },
     prepared: run.prepared,
   };
   for (;;) {

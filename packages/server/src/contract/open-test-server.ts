@@ -62,6 +62,7 @@ export function openTestServer(change: Partial<ServerPorts> = {}): TestServer {
     openProject: () => Promise.resolve(project),
     planRun: notHere,
     startRun: notHere,
+    images: { put: notHere, read: notHere },
     agents: { listModels: notHere, checkModels: () => Promise.resolve([]) },
     deliver: notHere,
     coordination: {
