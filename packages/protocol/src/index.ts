@@ -1,6 +1,14 @@
 export { agentModelListSchema, agentModelSchema } from "./agent-models.ts";
 export type { AgentModel, AgentModelList } from "./agent-models.ts";
 export {
+  forkCommandSchemas,
+  forkJobSchema,
+  forkPointSchema,
+  forkRequestSchema,
+  taskForkSchema,
+} from "./fork.ts";
+export type { ForkJob, ForkPoint, TaskFork } from "./fork.ts";
+export {
   MAX_IMAGES,
   MAX_IMAGE_BYTES,
   detectImageType,

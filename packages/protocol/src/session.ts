@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { agentEventSchema, turnEndReasonSchema, usageSchema } from "./agent-event.ts";
 import { presenceSchema } from "./coordination.ts";
+import { forkPointSchema } from "./fork.ts";
 import { idSchema } from "./ids.ts";
 import { imagesSchema } from "./image.ts";
 
@@ -17,6 +18,8 @@ export const sessionSchema = z.object({
   agent: z.string(),
   model: z.string().nullable(),
   nativeSessionId: z.string().nullable(),
+  /** Set when it began with another's conversation. */
+  forkOf: forkPointSchema.optional(),
   state: sessionStateSchema,
   endReason: z.string().nullable(),
   /** How much its processes are kept from: `none`, `process`, `sandbox`, `container`; null until they are started. */

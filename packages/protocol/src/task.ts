@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { taskForkSchema } from "./fork.ts";
 import { idSchema } from "./ids.ts";
 import { imagesSchema } from "./image.ts";
 
@@ -59,6 +60,8 @@ export const taskSchema = z.object({
   timeoutMs: z.int().positive().nullable(),
   agent: z.string().nullable(),
   model: z.string().nullable(),
+  /** Set when its session begins with another's conversation. */
+  forkOf: taskForkSchema.optional(),
   /** Pictures that belong to its description. */
   images: imagesSchema.optional(),
   createdBy: z.string(),

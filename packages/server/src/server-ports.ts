@@ -71,6 +71,8 @@ export interface QueuePorts {
 export interface AgentPorts {
   /** What an agent says of its models in a work tree, by default the project's. Throws `usage.unknown-agent`, `agent.*`. */
   listModels(projectId: string, agent: string, path?: string): Promise<AgentModelList>;
+  /** Throws `usage.invalid` for an agent that holds no conversation, and `usage.unknown-agent`. */
+  requireConversational(projectId: string, agent: string): Promise<void>;
   /**
    * Makes sure that agents (null: the project's usual one) have models. Throws `usage.unknown-model`; returns what could not be
    * made sure of.

@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import type { AgentEvent, Prompt, Session, TranscriptEntry } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import type { ProjectApi } from "../connection/project-api.ts";
@@ -6,6 +7,7 @@ import { formatAge, formatCost, formatTable, neutralize, sanitizeLine } from "..
 import { printJson, printText } from "../output/print.ts";
 import { uploadImages } from "../images/upload-images.ts";
 import { collectList } from "../parse-arguments.ts";
+import type { ForkOptions } from "../session/fork-session.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
 interface JsonOption {
@@ -68,6 +70,8 @@ function toMarkdown(
   entries: readonly TranscriptEntry[],
 ): string {
   const parts = [`# ${session.title}`, describeSession(session)];
+  const { forkOf } = session;
+  if (forkOf !== undefined) parts.push(`It began with the conversation of session ${forkOf.sessionId}.`);
   for (const prompt of prompts) {
     parts.push(`## Prompt of ${prompt.author}`, prompt.text);
     for (const image of prompt.images ?? []) parts.push(`(image: ${sanitizeLine(image.name)})`);
@@ -145,6 +149,24 @@ async function cancelSession(reference: string, options: JsonOption): Promise<vo
   else printText(`ending ${sessionId}`);
 }
 
+function registerFork(session: Command): void {
+  session
+    .command("fork")
+    .argument("<session>", "a session's id or a part of it")
+    .argument("[title...]", "what the new task is called")
+    .description("make a task that begins with a session's conversation, and leave that session as it is")
+    .option("--prompt <text>", "what the fork is asked")
+    .option("--agent <name>", "another agent, which is told the conversation (default: the session's)")
+    .option("--model <name>", "the model that shall do it")
+    .option("--image <file>", "a picture that goes with it: PNG, JPEG, GIF or WebP; repeatable", collectList)
+    .option("--json", "print the task as JSON")
+    .addHelpText("after", '\nExample:\n  canopy session fork 4kq2 --prompt "Try it with a table instead"')
+    .action(async (reference: string, words: string[], options: ForkOptions) => {
+      const { forkSession } = await import("../session/fork-session.ts");
+      await forkSession(reference, words, options);
+    });
+}
+
 /** `canopy session`. */
 export const registerSession: RegisterCommands = (program) => {
   const session = program
@@ -188,6 +210,7 @@ export const registerSession: RegisterCommands = (program) => {
     .option("--json", "print what was asked as JSON")
     .addHelpText("after", '\nExample:\n  canopy session prompt 4kq2 "Add a test, too"')
     .action(promptSession);
+  registerFork(session);
   session
     .command("cancel")
     .argument("<session>", "a session's id or a part of it")

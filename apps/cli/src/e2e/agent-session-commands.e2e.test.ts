@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
-import type { AgentModelList, Prompt, Session } from "@canopy/protocol";
+import type { ScriptedModel } from "@canopy/agents";
+import type { AgentModelList, Prompt, Session, TranscriptEntry } from "@canopy/protocol";
 import { DOT_PNG, findRealAgent } from "@canopy/testkit";
 import { expect, test } from "vitest";
 import { createTestRepository, userGit } from "./create-test-repository.ts";
@@ -141,6 +142,93 @@ test.skipIf(openCode === null)(
       true,
     ]);
     expect(model.requests.filter(({ api }) => api !== null)).toEqual([]);
+    await model.close();
+    expect(await home.shutDown()).toEqual(NOTHING_LEFT);
+  },
+);
+
+/** What the model was told when the prompt with these words came to it, from the beginning of the conversation. */
+function heardBy(model: ScriptedModel, words: string): string {
+  const asked = model.requests.filter(
+    ({ request, stepIndex }) => stepIndex === 0 && JSON.stringify(request?.turns.at(-1)).includes(words),
+  );
+  return JSON.stringify(asked.map(({ request }) => [request?.system, request?.turns]));
+}
+
+test.skipIf(program === null)(
+  "a session is forked while it works and when it is over, and knows nothing of it",
+  async () => {
+    await using home = await openTestHome();
+    const model = await startScriptedModel();
+    const project = await createRealProject(home, {
+      name: "claude",
+      program: program ?? "",
+      modelUrl: model.url,
+      config: SANDBOX_WITH_LOOPBACK,
+    });
+    const script = (words: string, command: string): string =>
+      createModelScript([
+        { text: words, tool: "bash", args: { command } },
+        { text: `end of ${words}`, delayMs: 1500 },
+      ]);
+    await home.ask(
+      ["task", "add", "Original", "--description", script("FIRST-WORDS", "echo one > one.txt")],
+      project,
+    );
+    const run = home.start(["run", "--agent", "real", "--json"], project);
+    const ids = async (): Promise<Session[]> =>
+      (await home.ask<{ sessions: Session[] }>(["session", "list"], project)).sessions;
+    const original = await waitFor(
+      "a session at work",
+      async () => (await ids()).find(({ state }) => state === "active") ?? null,
+    );
+    const early = await home.canopy(["session", "fork", original.sessionId, "Too early"], project);
+    expect([early.code, /has not finished a turn yet/.test(early.stderr)]).toEqual([3, true]);
+    const hang = "touch begun.txt; while :; do sleep 1; done";
+    await home.ask(["session", "prompt", original.sessionId, script("SECOND-WORDS", hang)], project);
+    await waitFor("the second turn", () =>
+      Promise.resolve(heardBy(model, "SECOND-WORDS") === "[]" ? null : true),
+    );
+    const fork = async (words: string, command: string): Promise<number> => {
+      const args = ["session", "fork", original.sessionId, words, "--prompt", script(words, command)];
+      return (await home.ask<{ number: number }>(args, project)).number;
+    };
+    // The run that is at work takes it up.
+    await fork("WHILE-IT-WORKS", "echo two > two.txt");
+    await waitFor("the work of the fork", async () => {
+      const { status } = await home.ask<{ status: string }>(["task", "show", "2"], project);
+      return status === "closed" ? true : null;
+    });
+    expect(
+      ["FIRST-WORDS", "SECOND-WORDS"].map((words) => heardBy(model, "WHILE-IT-WORKS").includes(words)),
+    ).toEqual([true, false]);
+    await home.ask(["session", "cancel", original.sessionId], project);
+    await run.finished;
+    // Its work did not land: the fork begins with that.
+    const over = await fork("WHEN-IT-IS-OVER", "cat one.txt > three.txt");
+    const last = await home.canopy(["run", "--agent", "real", "--task", String(over), "--json"], project);
+    expect(last.code, last.stdout + last.stderr).toBe(0);
+    expect(
+      ["FIRST-WORDS", "SECOND-WORDS"].map((words) => heardBy(model, "WHEN-IT-IS-OVER").includes(words)),
+    ).toEqual([true, true]);
+    const files = (await userGit(project.cwd, "ls-tree", "--name-only", "canopy/main")).split("\n");
+    expect(files.filter((file) => file.endsWith(".txt"))).toEqual([
+      "begun.txt",
+      "one.txt",
+      "three.txt",
+      "two.txt",
+    ]);
+    const notices: string[] = [];
+    for (const { sessionId, forkOf } of await ids()) {
+      if (forkOf === undefined) continue;
+      const shown = await home.ask<{ entries: TranscriptEntry[] }>(["session", "show", sessionId], project);
+      for (const { event } of shown.entries) if (event.type === "notice") notices.push(event.text);
+    }
+    const begins = `this begins with the conversation of ${original.sessionId}: the agent`;
+    expect(notices.filter((text) => text.startsWith(begins))).toEqual([
+      `${begins} was told our transcript of it`,
+      `${begins} has copied it`,
+    ]);
     await model.close();
     expect(await home.shutDown()).toEqual(NOTHING_LEFT);
   },

@@ -5,6 +5,7 @@ import {
   buildSystemText,
   featureRoomAddress,
   selectContext,
+  selectOrigin,
   selectPast,
   selectQueuedPrompt,
 } from "@canopy/core";
@@ -58,6 +59,13 @@ export function createSessionHost({ host, projectId, tools, images }: SessionHos
           if (served === null) return null;
           const past = feature().read((sql) => selectPast(sql, sessionId));
           return past === null ? null : { nativeSessionId: past.nativeSessionId, transcript: past.lines };
+        },
+        readOrigin: () => {
+          const { forkOf } = opening.job;
+          if (served === null || forkOf === null) return null;
+          const past = feature().read((sql) => selectOrigin(sql, forkOf));
+          const nativeSessionId = forkOf.isWhole ? (past?.nativeSessionId ?? null) : null;
+          return past === null ? null : { nativeSessionId, transcript: past.lines };
         },
         nextPrompt: () => {
           const prompt = feature().read((sql) => selectQueuedPrompt(sql, sessionId));

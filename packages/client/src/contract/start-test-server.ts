@@ -61,7 +61,11 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
     planRun: notHere,
     startRun: notHere,
     images: { put: notHere, read: notHere },
-    agents: { listModels: notHere, checkModels: () => Promise.resolve([]) },
+    agents: {
+      listModels: notHere,
+      checkModels: () => Promise.resolve([]),
+      requireConversational: () => Promise.resolve(),
+    },
     deliver: notHere,
     coordination: {
       handleHook: ({ body }) => Promise.resolve({ body, exitCode: 0 }),

@@ -33,11 +33,11 @@ import type { SpendingMeter } from "../sessions/spending-book.ts";
 import { createProcessEnvironment, createShellFile, writeShellFile } from "../sessions/shell-file.ts";
 import { startAgentSession } from "../sessions/start-agent-session.ts";
 import { describeActivity } from "./describe-activity.ts";
+import { describeMemory } from "./describe-memory.ts";
 import { failureOfTurn } from "./failure-of.ts";
 
 const ACTIVITY_EVERY_MS = 200;
 const JUDGE_EVERY_MS = 1_000;
-const TOLD_NOTICE = "the agent had lost its own conversation: it was told this transcript";
 
 /** What runAgent needs. */
 export interface AgentRun {
@@ -249,11 +249,12 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
   const told = { hosted: run.hosted, instructions, prepared };
   if (run.hosted !== null && isConversational(agent))
     await writeShellFile(workspace.homeDirectory, createShellFile(agent, run.environment, spec.task));
-  const { session, memory } = await startAgentSession(agent.driver, spec, told);
-  if (memory === "told") await transcript.write({ type: "notice", level: "warn", text: TOLD_NOTICE });
+  const { session, memory, isFork } = await startAgentSession(agent.driver, spec, told);
+  const notice = describeMemory(memory, isFork ? job.forkOf : null);
+  if (notice !== null) await transcript.write(notice);
   run.onStart();
   // Who goes on with a conversation of its own has seen them.
-  const prompt = memory === "own" ? { ...leg.prompt, images: [] } : leg.prompt;
+  const prompt = memory === "own" && !isFork ? { ...leg.prompt, images: [] } : leg.prompt;
   return await new AgentAtWork(run, transcript, session).work(prompt);
 }
 

@@ -33,6 +33,8 @@ export interface HostedSession extends AsyncDisposable {
   readonly mcpServers: readonly AgentMcpServer[];
   /** What was before, as of now; null when the session is new. */
   readPast(): SessionPast | null;
+  /** What a fork begins with; null for a session that is none. Without a `nativeSessionId` only our transcript is known. */
+  readOrigin(): SessionPast | null;
   /** What somebody asked of the session and is next in line; null when nothing is. */
   nextPrompt(): TurnPrompt | null;
   /** Reads a picture of a prompt. Throws `thing.not-found` when it is not kept any more. */
