@@ -3,6 +3,7 @@ import { agentModelListSchema } from "./agent-models.ts";
 import { changeSchema } from "./change.ts";
 import { contextEntrySchema } from "./context.ts";
 import { eventEnvelopeSchema } from "./envelope.ts";
+import { imageSchema } from "./image.ts";
 import { inquirySchema } from "./inquiry.ts";
 import { jsonSchema } from "./json.ts";
 import { projectSchema } from "./node-room.ts";
@@ -80,6 +81,7 @@ export const answerSchemas = {
   changes: z.object({ changes: z.array(changeSchema) }),
   changeId: z.object({ changeId: z.string() }),
   session: z.object({ session: sessionSchema, prompts: z.array(promptSchema), room: z.string() }),
+  image: z.object({ image: imageSchema }),
   promptId: z.object({ promptId: z.string() }),
   context: z.object({ context: z.array(contextEntrySchema) }),
   agentModels: agentModelListSchema,

@@ -15,6 +15,7 @@ export type {
   SourceTaskState,
   TaskSource,
 } from "./task-sources/task-source.ts";
+export { isConversational } from "./sessions/open-attempt-session.ts";
 export { listAgentModels } from "./sessions/list-agent-models.ts";
 export type { ModelQuestion } from "./sessions/list-agent-models.ts";
 export { openAgentHomes } from "./sessions/agent-homes.ts";

@@ -6,6 +6,7 @@ import type {
   DaemonStatus,
   DeliverReport,
   DeliverRequest,
+  Image,
   Json,
   KeptPatch,
   Project,
@@ -70,6 +71,8 @@ export interface QueuePorts {
 export interface AgentPorts {
   /** What an agent says of its models in a work tree, by default the project's. Throws `usage.unknown-agent`, `agent.*`. */
   listModels(projectId: string, agent: string, path?: string): Promise<AgentModelList>;
+  /** Throws `usage.invalid` for an agent that holds no conversation, and `usage.unknown-agent`. */
+  requireConversational(projectId: string, agent: string): Promise<void>;
   /**
    * Makes sure that agents (null: the project's usual one) have models. Throws `usage.unknown-model`; returns what could not be
    * made sure of.
@@ -78,6 +81,14 @@ export interface AgentPorts {
     projectId: string,
     wanted: readonly { readonly agent: string | null; readonly model: string; readonly where: string }[],
   ): Promise<readonly string[]>;
+}
+
+/** Pictures of tasks and prompts. */
+export interface ImagePorts {
+  /** Throws `request.invalid` for what is no image, and `request.too-large`. */
+  put(projectId: string, name: string, bytes: Uint8Array): Promise<Image>;
+  /** Throws `thing.not-found`. */
+  read(projectId: string, imageId: string): Promise<Uint8Array>;
 }
 
 /** A run that was started, and what could not be made sure of. */
@@ -127,6 +138,7 @@ export interface ServerPorts {
   deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
   readonly queue: QueuePorts;
   readonly agents: AgentPorts;
+  readonly images: ImagePorts;
   readonly coordination: CoordinationPorts;
   /** How workspaces are made here, and why not in a better way. */
   workspaceBackend(): Promise<{

@@ -1,5 +1,7 @@
 import { readRepositoryIdentity, requireBranch } from "@canopy/git";
-import { isCanopyError } from "@canopy/protocol";
+import { resolveAgent } from "@canopy/agents";
+import { CanopyError, isCanopyError } from "@canopy/protocol";
+import { isConversational } from "@canopy/runner";
 import type { ServerPorts } from "@canopy/server";
 import { loadConfig } from "../config/load-config.ts";
 import type { ProjectHub } from "./project-hub.ts";
@@ -17,6 +19,14 @@ export function createAgentPorts(hub: ProjectHub): ServerPorts["agents"] {
     listModels: async (projectId, agent, path) => {
       const { models, project } = await hub.openById(projectId);
       return await models.list(agent, await readPlace(path ?? project.path));
+    },
+    requireConversational: async (projectId, name) => {
+      const { project } = await hub.openById(projectId);
+      const { agents } = await loadConfig(project.path);
+      if (isConversational(resolveAgent(name, agents, project.path))) return;
+      throw new CanopyError("usage.invalid", `${name} holds no conversation that a fork could begin with`, {
+        hint: "name another agent: --agent NAME",
+      });
     },
     checkModels: async (projectId, wanted) => {
       const { models, project } = await hub.openById(projectId);

@@ -41,6 +41,8 @@ import type { AgentToolServer } from "@canopy/server/mcp";
 import type { WorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
+import { expireImages } from "../images/expire-images.ts";
+import type { ImageStore } from "../images/image-store.ts";
 import type { NodeRoomHost } from "../rooms/open-room-host.ts";
 import { expireKeptPatches } from "../queue/kept-patches.ts";
 import { createSessionHost } from "../sessions/create-session-host.ts";
@@ -67,6 +69,8 @@ export interface ProjectContext {
   readonly tools: AgentToolServer;
   /** What agents remember between the attempts of a session. */
   readonly homes: AgentHomes;
+  /** Pictures of tasks and prompts. */
+  readonly images: ImageStore;
   readonly log: RunnerLog;
 }
 
@@ -358,6 +362,7 @@ export class OpenProject implements AsyncDisposable {
       const options = { keep: { attemptsMs, failedMs }, nowMs: Date.now(), isDryRun: false };
       const expired = await expireKeptPatches(this, options);
       if (expired.length > 0) this.#context.log.info({ count: expired.length }, "old kept work has expired");
+      await expireImages(this.#context, this.project.projectId, attemptsMs);
     };
     const run = (): void => {
       expire().catch((error: unknown) =>
@@ -376,7 +381,7 @@ export class OpenProject implements AsyncDisposable {
     const { source: trackerName } = (await loadConfig(this.project.path)).tasks;
     if (trackerName !== "built-in") this.#tracker ??= this.#openTracker();
     const { repository, project, source } = this;
-    const { host, tools, homes, environment, log, hostId, workspacesFor } = this.#context;
+    const { host, tools, homes, images, environment, log, hostId, workspacesFor } = this.#context;
     const readConfig = async (checkout: string): Promise<ProjectConfig> => await loadConfig(checkout);
     return await startRunner({
       runnerId: brandId("runner", createId("runner", Date.now(), Math.random())),
@@ -393,7 +398,7 @@ export class OpenProject implements AsyncDisposable {
         return (await repository.readSettings()).person;
       },
       environment,
-      sessions: createSessionHost({ host, projectId: project.projectId, tools }),
+      sessions: createSessionHost({ host, projectId: project.projectId, tools, images }),
       homes,
       claimTask: async (taskId, holder) =>
         (await this.#tracker?.claim(taskId, holder)) ?? { type: "claimed" },

@@ -243,12 +243,6 @@ test("[RN14] a run's model goes with the run's agent", () => {
   driver.addTask("another agent's", { agent: "other" });
   driver.addTask("of its own", { agent: "other", model: "small" });
   driver.startRun({ model: "large", concurrency: 3 });
-  const chosen = selectActiveAttempts(driver.room.sql).map(({ agent, model }) => [agent, model]);
-  expect(new Set(chosen)).toEqual(
-    new Set([
-      ["other", null],
-      ["other", "small"],
-      ["scripted", "large"],
-    ]),
-  );
+  const chosen = selectActiveAttempts(driver.room.sql).map(({ agent, model }) => `${agent}: ${model}`);
+  expect(chosen.toSorted()).toEqual(["other: null", "other: small", "scripted: large"]);
 });

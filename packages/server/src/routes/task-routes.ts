@@ -20,6 +20,7 @@ import { RejectedError } from "../http/error-response.ts";
 import { parseBody } from "../http/parse-body.ts";
 import type { Route, RouteCall } from "../http/route.ts";
 import { readNumberQuery, readParam, route } from "../http/route.ts";
+import { requireImages } from "./image-routes.ts";
 import { projectRoomOf, submitTo } from "./room-call.ts";
 
 const holderSchema = z.strictObject({ holder: z.string().min(1).max(200) });
@@ -131,6 +132,7 @@ const writing: readonly Route[] = [
     body: newTaskSchema,
     successStatus: 201,
     handle: async (call) => {
+      await requireImages(call, call.body.images ?? []);
       const notices = await checkModels(call, [call.body]);
       return withNotices(
         submitTo(projectRoomOf(call), call, { type: "task.create", task: call.body }),
@@ -145,6 +147,10 @@ const writing: readonly Route[] = [
     response: answerSchemas.imported,
     body: z.strictObject({ tasks: z.array(newTaskSchema).min(1).max(10_000) }),
     handle: async (call) => {
+      await requireImages(
+        call,
+        call.body.tasks.flatMap(({ images = [] }) => images),
+      );
       await checkModels(call, call.body.tasks);
       return submitTo(projectRoomOf(call), call, { type: "task.import", tasks: call.body.tasks });
     },
