@@ -1,7 +1,8 @@
-// Runs every check and prints one line for each with its time: format, lint, types, layers, spec, docs, tests.
+// Runs every check and prints one line for each with its time: format, lint, types, layers, spec, docs, copies, tests.
 // `--no-tests` leaves the tests out. Exit code 1 when any of them failed; all are run in any case.
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
+import { checkCopies } from "./check-copies.ts";
 import { checkDocs } from "./check-docs.ts";
 import { checkLayers } from "./check-layers.ts";
 import { checkSpec } from "./check-spec.ts";
@@ -30,6 +31,7 @@ const checks: (readonly [string, Check])[] = [
   ["layers", () => checkLayers(root)],
   ["spec", () => checkSpec(root)],
   ["docs", () => checkDocs(root)],
+  ["copies", () => checkCopies(root)],
 ];
 if (!process.argv.includes("--no-tests")) checks.push(["tests", runTests]);
 

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { createAcpDriver, createClaudeDriver, createCodexDriver, createOpenCodeDriver } from "@canopy/agents";
@@ -93,13 +93,17 @@ function codexArguments(modelUrl: string): string[] {
 
 function openCodeConfig(modelUrl: string): string {
   const limit = { context: 200_000, output: 8192 };
+  const modalities = { input: ["text", "image"], output: ["text"] };
   return JSON.stringify({
     provider: {
       local: {
         npm: "@ai-sdk/openai-compatible",
         name: "Local",
         options: { baseURL: `${modelUrl}/v1`, apiKey: "sk-local" },
-        models: { "scripted-1": { name: "Scripted", tool_call: true, limit } },
+        models: {
+          "scripted-1": { name: "Scripted", tool_call: true, limit, attachment: true, modalities },
+          "blind-1": { name: "Without eyes", tool_call: true, limit },
+        },
       },
     },
     model: "local/scripted-1",
@@ -109,6 +113,17 @@ function openCodeConfig(modelUrl: string): string {
     autoupdate: false,
     permission: { edit: "ask", bash: "ask", webfetch: "deny" },
   });
+}
+
+/**
+ * OpenCode reads a list of all models of the world when it starts, for a second and 200 MB. The scripted one is in its configuration. The
+ * file lies where sandboxes of tests show the agents.
+ */
+function openCodeModels(): string {
+  const file = path.join(realAgentCache(), "no-models.json");
+  mkdirSync(realAgentCache(), { recursive: true });
+  if (!existsSync(file)) writeFileSync(file, "{}");
+  return file;
 }
 
 /** How a real agent is launched; every key is a dummy and every address is the scripted model's. */
@@ -130,6 +145,7 @@ export function launchRealAgent(name: RealAgentName, program: string, modelUrl: 
     const env = {
       OPENCODE_CONFIG_CONTENT: openCodeConfig(modelUrl),
       OPENCODE_DISABLE_MODELS_FETCH: "1",
+      OPENCODE_MODELS_PATH: openCodeModels(),
       OPENCODE_DISABLE_AUTOUPDATE: "1",
       OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
       npm_config_offline: "true",

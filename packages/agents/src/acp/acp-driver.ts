@@ -3,6 +3,7 @@ import type {
   AgentCapabilities,
   AgentDescription,
   AgentDriver,
+  AgentModels,
   AgentPrepareSpec,
   AgentProbeSpec,
   AgentSession,
@@ -14,7 +15,9 @@ import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { greetAcpAgent, openAcpSession } from "./acp-handshake.ts";
 import type { AcpAuthentication, OpenedAcpSession } from "./acp-handshake.ts";
+import { listAcpModels } from "./acp-models.ts";
 import type { InitializeResult } from "./acp-schema.ts";
+import { askProcess } from "../session/ask-process.ts";
 import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { ProcessSession } from "../session/process-session.ts";
 import type { SessionGraces } from "../session/process-session.ts";
@@ -38,13 +41,18 @@ export interface AcpDriverOptions {
 }
 
 const DEFAULT_START_MS = 120_000;
+/**
+ * Only Gemini reads this. By itself it starts a second time below the first, to have more memory: 700 ms and 170 MB more, and the first
+ * one neither hears a signal nor ends with its input.
+ */
+const OWN_ENV = { GEMINI_CLI_NO_RELAUNCH: "true" };
 
 /** What ACP agents usually can; `session.capabilities` has what this one said. */
 const USUAL_CAPABILITIES: AgentCapabilities = {
   steer: "emulated",
   queue: "emulated",
   resume: true,
-  fork: false,
+  fork: "emulated",
   images: true,
   systemAppend: "emulated",
   mcpHttp: true,
@@ -77,7 +85,7 @@ function announce(connecting: ConnectingAgent, opened: OpenedAcpSession, model: 
 
 async function connect(options: AcpDriverOptions, spec: AgentStartSpec): Promise<ConnectingAgent> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
-  const env = { ...options.ownEnv, ...spec.env, ...createTaskEnvironment(spec.task) };
+  const env = { ...OWN_ENV, ...options.ownEnv, ...spec.env, ...createTaskEnvironment(spec.task) };
   const child = await spec.spawn(options.command, { cwd: spec.cwd, env });
   return connectAgent(child, { label: options.name, graces: options.graces ?? {} }, spec);
 }
@@ -128,6 +136,20 @@ async function prepareAcp(options: AcpDriverOptions, early: AgentPrepareSpec): P
   });
 }
 
+/** What can be chosen is told with a session, so one is opened; nothing is asked in it. */
+async function listModels(options: AcpDriverOptions, early: AgentPrepareSpec): Promise<AgentModels | null> {
+  const spec = createBlankSpec({ ...early, model: null });
+  const connecting = await connect(options, spec);
+  const { parts, notice } = connecting;
+  const { name: label, authentication = null, startMs = DEFAULT_START_MS } = options;
+  const ask = async (): Promise<AgentModels | null> => {
+    const init = await greetAcpAgent(parts.request, label);
+    const opened = await openAcpSession(parts.request, init, { label, authentication, spec, notice });
+    return opened.capabilities.modelList === true ? listAcpModels(opened.settings) : null;
+  };
+  return await askProcess(parts, { ask, startMs, spec });
+}
+
 /** A driver for any agent that speaks ACP v1 on its standard input and output. */
 export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
   return {
@@ -153,6 +175,9 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
     },
     prepare(spec: AgentPrepareSpec): Promise<PreparedAgent> {
       return prepareAcp(options, spec);
+    },
+    listModels(spec: AgentPrepareSpec): Promise<AgentModels | null> {
+      return listModels(options, spec);
     },
   };
 }
