@@ -5,6 +5,7 @@ describeRealAgent("claude", {
   hidesKeys: false,
   tellsRefusals: true,
   asksQuestions: true,
+  startsAgents: true,
   tellsOutput: true,
   keepsSessions: true,
   errorKinds: {
@@ -26,6 +27,7 @@ describeRealAgent("codex", {
   // Its API has no such end: a refusal is a message like another.
   tellsRefusals: false,
   asksQuestions: false,
+  startsAgents: true,
   tellsOutput: true,
   keepsSessions: true,
   errorKinds: {
@@ -45,6 +47,7 @@ describeRealAgent("opencode", {
   hidesKeys: false,
   tellsRefusals: true,
   asksQuestions: true,
+  startsAgents: true,
   tellsOutput: true,
   keepsSessions: true,
   // A full context it compacts by itself and goes on.
@@ -60,6 +63,8 @@ describeRealAgent("gemini", {
   // Over ACP gemini 0.61 says nothing of an answer that was stopped for safety.
   tellsRefusals: false,
   asksQuestions: false,
+  // Over ACP its own policy denies it.
+  startsAgents: false,
   // Over ACP gemini 0.61 tells only that a command ended.
   tellsOutput: false,
   // It writes its sessions, and finds none of them again over ACP.

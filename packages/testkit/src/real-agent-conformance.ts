@@ -9,6 +9,7 @@ import { EventCollector } from "./collect-events.ts";
 import { GEMINI_SETTINGS, createRealAgentDriver, findRealAgent, launchRealAgent } from "./real-agents.ts";
 import type { RealAgentName } from "./real-agents.ts";
 import { startMcpRecorder } from "./start-mcp-recorder.ts";
+import { testRefusedSubAgents, testSubAgents } from "./sub-agent-conformance.ts";
 import { spawnLocal } from "@canopy/agents";
 
 /** A real agent at work against a scripted model, in folders of its own. */
@@ -31,6 +32,8 @@ export interface RealAgentTraits {
   readonly tellsRefusals: boolean;
   /** True when the agent asks a person through its protocol. */
   readonly asksQuestions: boolean;
+  /** True when the agent may start others below its own. */
+  readonly startsAgents: boolean;
   /** True when the agent tells what its commands printed. */
   readonly tellsOutput: boolean;
   /** True when the agent resumes by itself; else Canopy's transcript is told to a fresh session. */
@@ -384,6 +387,8 @@ export function describeRealAgent(name: RealAgentName, traits: RealAgentTraits):
     testPrepared(current);
     testErrors(current, traits);
     if (traits.asksQuestions) testQuestions(current);
+    if (traits.startsAgents) testSubAgents(name, current);
+    else testRefusedSubAgents(name, current);
     testResume(current, traits);
   });
 }
