@@ -1,7 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-/** Tests of the real agents: they wait for programs that start slowly, so that two files at a time take half as long. */
+/** Tests of the real agents, which need programs that are installed beside the dependencies. */
 const AGENT_TESTS = [
   "packages/agents/src/**/*.e2e.test.ts",
   "packages/hooks/src/**/*.e2e.test.ts",
@@ -50,7 +50,7 @@ export default defineConfig({
           exclude: [...AGENT_TESTS, "**/node_modules/**"],
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
@@ -63,7 +63,7 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 240_000,
           maxWorkers: 2,
-          // After the other end-to-end tests, never beside them: those measure time.
+          // After the other end-to-end tests, never beside them: those have time-outs to keep.
           sequence: { groupOrder: 2 },
         },
       },

@@ -13,7 +13,7 @@ const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
 const args = process.argv.slice(2);
 const isFast = args.includes("--fast");
 const passedOn = args.filter((argument) => argument !== "--fast");
-// Tests of real processes measure time, so they do not share the machine with the rest.
+// Tests of real processes have time-outs to keep, so they do not share the machine with the rest.
 const groups = isFast
   ? [["unit"]]
   : [

@@ -19,6 +19,8 @@ import { readOrCreateToken, writePrivateFile } from "./home/private-file.ts";
 import { openLog } from "./open-log.ts";
 import { ProjectHub } from "./projects/project-hub.ts";
 import type { HubOptions } from "./projects/project-hub.ts";
+import { openImageStore } from "./images/image-store.ts";
+import { createAgentPorts } from "./projects/create-agent-ports.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
@@ -105,6 +107,7 @@ function createHub(
 ): ProjectHub {
   return new ProjectHub({
     ...parts,
+    images: openImageStore(join(paths.stateDir, "images")),
     cacheDir: paths.cacheDir,
     privateDirectories: [...new Set([paths.stateDir, dirname(paths.socketPath)])],
     onRefusal: createRefusalNoter(paths.stateDir, parts.log),
@@ -192,6 +195,8 @@ function createPorts(
       await (await hub.openById(projectId)).startRun(request, asked),
     deliver: async (projectId, request) => await (await hub.openById(projectId)).deliver(request),
     queue: createQueuePorts(hub),
+    agents: createAgentPorts(hub),
+    images: hub.images,
     coordination: {
       handleHook: async (request) => await parts.coordination.handleHook(request),
       act: async (request, asked) => await parts.coordination.act(request, asked),

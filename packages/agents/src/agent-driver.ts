@@ -73,6 +73,27 @@ export type AgentMcpServer =
       readonly headers: Readonly<Record<string, string>>;
     };
 
+/** A model that an agent offers. `id` is what `model` of a start takes. */
+export interface AgentModel {
+  readonly id: string;
+  readonly name: string;
+  readonly isDefault: boolean;
+}
+
+/** What an agent says of its models. */
+export interface AgentModels {
+  readonly models: readonly AgentModel[];
+  /** Beginnings of names that it takes although it does not list them; the empty text: it takes any. */
+  readonly alsoTakes: readonly string[];
+}
+
+/** A picture that goes with a prompt. */
+export interface PromptImage {
+  readonly name: string;
+  readonly mediaType: "image/png" | "image/jpeg" | "image/gif" | "image/webp";
+  readonly base64: string;
+}
+
 /** The task a session works on, told to the agent's process through `CANOPY_*` variables. */
 export interface AgentTask {
   readonly taskId: string;
@@ -121,7 +142,8 @@ export interface AgentStartSpec {
   readonly systemAppend: string | null;
   readonly mcpServers: readonly AgentMcpServer[];
   readonly permissionPolicy: PermissionPolicy;
-  readonly resume: { readonly nativeSessionId: string } | null;
+  /** The conversation to go on with; `asFork` begins another one with it and leaves it as it is. */
+  readonly resume: { readonly nativeSessionId: string; readonly asFork?: boolean } | null;
   readonly task: AgentTask | null;
   /** Aborting it before `start` resolves stops the start, later it closes the session. */
   readonly signal: AbortSignal;
@@ -155,8 +177,11 @@ export interface AgentSession {
   readonly nativeSessionId: string | null;
   readonly capabilities: AgentCapabilities;
   readonly events: AsyncIterable<AgentEvent>;
-  /** Runs one turn and resolves when it is over; never rejects. While a turn runs, further prompts wait in line. */
-  prompt(text: string): Promise<TurnResult>;
+  /**
+   * Runs one turn and resolves when it is over; never rejects. While a turn runs, further prompts wait in line. Images are
+   * for sessions whose `capabilities.images` is true; others leave them out.
+   */
+  prompt(text: string, images?: readonly PromptImage[]): Promise<TurnResult>;
   /**
    * Answers an open permission request; null refuses it. Throws `thing.not-found` for an unknown or already answered
    * request and `request.invalid` for an option it does not have.
@@ -202,4 +227,9 @@ export interface AgentDriver {
    * Missing: this agent must know everything when it starts. Throws what `start` throws.
    */
   prepare?(spec: AgentPrepareSpec): Promise<PreparedAgent>;
+  /**
+   * The models that the agent offers as it is set up here; null: it does not say. Asks no model. Throws what `start` throws;
+   * nothing is left. Missing: this kind of agent has no such question.
+   */
+  listModels?(spec: AgentPrepareSpec): Promise<AgentModels | null>;
 }

@@ -3,6 +3,8 @@ export type {
   AgentDescription,
   AgentDriver,
   AgentMcpServer,
+  AgentModel,
+  AgentModels,
   AgentPrepareSpec,
   AgentProbeSpec,
   AgentSession,
@@ -13,6 +15,7 @@ export type {
   PermissionRule,
   PermissionRules,
   PreparedAgent,
+  PromptImage,
   ProbeResult,
   TurnError,
   TurnResult,
@@ -40,6 +43,8 @@ export type { CommandDriverOptions } from "./command/command-driver.ts";
 export { EventQueue } from "./event-queue.ts";
 export { EventWriter } from "./event-writer.ts";
 export type { ToolPatch } from "./event-writer.ts";
+export { judgeModel, nearestModels } from "./judge-model.ts";
+export type { ModelVerdict } from "./judge-model.ts";
 export { resolveAgent } from "./resolve-agent.ts";
 export type { AgentDefinition, AgentDefinitions, ResolvedAgent } from "./resolve-agent.ts";
 export {

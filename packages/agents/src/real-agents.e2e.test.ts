@@ -8,6 +8,8 @@ describeRealAgent("claude", {
   startsAgents: true,
   tellsOutput: true,
   keepsSessions: true,
+  forks: true,
+  lists: ["default", "opus", "sonnet", "haiku"],
   errorKinds: {
     "rate-limit": { status: 429, message: "slow down" },
     overload: { status: 529, message: "overloaded" },
@@ -30,6 +32,8 @@ describeRealAgent("codex", {
   startsAgents: true,
   tellsOutput: true,
   keepsSessions: true,
+  forks: true,
+  lists: ["gpt-5.5"],
   errorKinds: {
     "rate-limit": { status: 429, message: "slow down" },
     overload: { status: 500, message: "broken" },
@@ -50,6 +54,8 @@ describeRealAgent("opencode", {
   startsAgents: true,
   tellsOutput: true,
   keepsSessions: true,
+  forks: true,
+  lists: ["local/scripted-1", "local/blind-1"],
   // A full context it compacts by itself and goes on.
   errorKinds: {
     "rate-limit": { status: 429, message: "slow down" },
@@ -69,6 +75,8 @@ describeRealAgent("gemini", {
   tellsOutput: false,
   // It writes its sessions, and finds none of them again over ACP.
   keepsSessions: false,
+  forks: false,
+  lists: ["gemini-3.1-pro-preview", "gemini-2.5-pro"],
   errorKinds: {
     authentication: { status: 401, message: "invalid key" },
     "bad-request": { status: 400, message: "bad" },

@@ -45,7 +45,7 @@ export {
   selectTranscript,
 } from "./turns/turn-feature.ts";
 export { buildSystemText } from "./context/build-system-text.ts";
-export { selectPast } from "./turns/select-past.ts";
+export { selectLastEndedTurn, selectOrigin, selectPast } from "./turns/select-past.ts";
 export type { PastLine } from "./turns/select-past.ts";
 export { selectInquiries, selectInquiry, selectOpenInquiries } from "./inquiries/inquiry-feature.ts";
 export { describeAnswer } from "./tasks/build-prompt.ts";

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { agentModelListSchema } from "./agent-models.ts";
 import { changeSchema } from "./change.ts";
 import { contextEntrySchema } from "./context.ts";
 import { eventEnvelopeSchema } from "./envelope.ts";
+import { imageSchema } from "./image.ts";
 import { inquirySchema } from "./inquiry.ts";
 import { jsonSchema } from "./json.ts";
 import { projectSchema } from "./node-room.ts";
@@ -63,13 +65,14 @@ export const answerSchemas = {
   projects: z.object({ projects: z.array(projectSchema) }),
   snapshot: z.object({ seq: z.int().nonnegative(), state: jsonSchema }),
   events: z.object({ events: z.array(eventEnvelopeSchema), lastSeq: z.int().nonnegative() }),
-  task: z.object({ task: taskSchema }),
+  /** `notices`: what could not be made sure of, such as whether an agent has a model. */
+  task: z.object({ task: taskSchema, notices: z.array(z.string()).optional() }),
   tasks: z.object({ tasks: z.array(taskSchema) }),
   taskDetail: taskDetailSchema,
   why: z.object({ why: z.array(notRunningReasonSchema) }),
   imported: z.object({ createdCount: z.int(), updatedCount: z.int(), taskIds: z.array(z.string()) }),
   dependency: z.object({ dependency: dependencySchema }),
-  run: z.object({ run: runSchema }),
+  run: z.object({ run: runSchema, notices: z.array(z.string()).optional() }),
   runs: z.object({ runs: z.array(runSchema) }),
   attempt: z.object({ attempt: attemptSchema }),
   attempts: z.object({ attempts: z.array(attemptSchema) }),
@@ -78,8 +81,10 @@ export const answerSchemas = {
   changes: z.object({ changes: z.array(changeSchema) }),
   changeId: z.object({ changeId: z.string() }),
   session: z.object({ session: sessionSchema, prompts: z.array(promptSchema), room: z.string() }),
+  image: z.object({ image: imageSchema }),
   promptId: z.object({ promptId: z.string() }),
   context: z.object({ context: z.array(contextEntrySchema) }),
+  agentModels: agentModelListSchema,
   sessions: z.object({ sessions: z.array(sessionSchema) }),
   transcript: z.object({ entries: z.array(transcriptEntrySchema) }),
   inquiries: z.object({ inquiries: z.array(inquirySchema) }),

@@ -7,6 +7,7 @@ import type { Json } from "./json.ts";
 export const ERROR_EXIT_CODES = {
   "usage.invalid": 2,
   "usage.unknown-agent": 2,
+  "usage.unknown-model": 2,
   "config.invalid": 2,
   "repository.not-found": 2,
   "repository.bare": 2,

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { contextCommandSchemas, contextEntrySchema, contextEventSchemas } from "./context.ts";
 import { agentEventSchema, turnEndReasonSchema } from "./agent-event.ts";
 import { idSchema } from "./ids.ts";
+import { imagesSchema } from "./image.ts";
 import { promptSchema, sessionSchema, transcriptEntrySchema, turnSchema } from "./session.ts";
 
 /** Every command of the feature room. */
@@ -14,6 +15,7 @@ export const featureCommandSchema = z.discriminatedUnion("type", [
     sessionId: idSchema("session"),
     author: z.string().min(1).max(200),
     text: z.string().min(1).max(8_388_608),
+    images: imagesSchema.optional(),
     delivery: z.enum(["queue", "interrupt"]).default("queue"),
   }),
   z.strictObject({

@@ -1,3 +1,23 @@
+export { agentModelListSchema, agentModelSchema } from "./agent-models.ts";
+export type { AgentModel, AgentModelList } from "./agent-models.ts";
+export {
+  forkCommandSchemas,
+  forkJobSchema,
+  forkPointSchema,
+  forkRequestSchema,
+  taskForkSchema,
+} from "./fork.ts";
+export type { ForkJob, ForkPoint, TaskFork } from "./fork.ts";
+export {
+  MAX_IMAGES,
+  MAX_IMAGE_BYTES,
+  detectImageType,
+  imageSchema,
+  imageTypeSchema,
+  imagesSchema,
+  newImageSchema,
+} from "./image.ts";
+export type { Image, ImageType } from "./image.ts";
 export { jsonSchema } from "./json.ts";
 export type { Json } from "./json.ts";
 export { ID_PREFIXES, brandId, createId, idSchema } from "./ids.ts";

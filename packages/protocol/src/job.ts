@@ -2,7 +2,9 @@ import { z } from "zod";
 import { captureSchema, failureSchema } from "./run.ts";
 import { usageSchema } from "./agent-event.ts";
 import { landingSchema, lostLinesSchema } from "./change.ts";
+import { forkJobSchema } from "./fork.ts";
 import { idSchema } from "./ids.ts";
+import { imagesSchema } from "./image.ts";
 import { trialSchema } from "./queue.ts";
 
 /** What an attempt of the ladder starts from: the change as it is, and the branch's commit that it must get past. */
@@ -49,6 +51,7 @@ export const attemptJobSchema = z.object({
   labels: z.array(z.string()),
   /** The whole prompt, earlier failures included. */
   prompt: z.string(),
+  images: imagesSchema.optional(),
   agent: z.string(),
   model: z.string().nullable(),
   timeoutMs: z.int().positive(),
@@ -62,6 +65,8 @@ export const attemptJobSchema = z.object({
   ladder: ladderJobSchema.nullable(),
   /** Set when the session goes on where an earlier attempt of it was cut off. */
   continues: continuedAttemptSchema.nullable().default(null),
+  /** Set when the session begins with another's conversation. */
+  forkOf: forkJobSchema.nullable().default(null),
   /** What finished attempts have spent; `grants` is how often a person let this task go on beyond its budget. */
   spent: z
     .object({

@@ -4,6 +4,7 @@ import { conflictFileSchema } from "./change.ts";
 import { coordinationCommandSchemas } from "./coordination-commands.ts";
 import { attemptResultSchema, jobKindSchema, regeneratedSchema } from "./job.ts";
 import { buildOutcomeSchema, queuePolicySchema } from "./queue.ts";
+import { forkCommandSchemas } from "./fork.ts";
 import { inquiryCommandSchemas } from "./inquiry.ts";
 import { idSchema } from "./ids.ts";
 import { captureSchema, runOptionsSchema } from "./run.ts";
@@ -190,6 +191,7 @@ export const projectCommandSchema = z.discriminatedUnion("type", [
   ...coordinationCommandSchemas,
   ...inquiryCommandSchemas,
   ...boardCommandSchemas,
+  ...forkCommandSchemas,
   z.strictObject({ type: z.literal("timer.fire"), key: z.string() }),
 ]);
 

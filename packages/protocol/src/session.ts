@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { agentEventSchema, turnEndReasonSchema, usageSchema } from "./agent-event.ts";
 import { presenceSchema } from "./coordination.ts";
+import { forkPointSchema } from "./fork.ts";
 import { idSchema } from "./ids.ts";
+import { imagesSchema } from "./image.ts";
 
 /** State of an agent session. `idle` means between turns, not ended. */
 export const sessionStateSchema = z.enum(["starting", "active", "idle", "waiting", "lost", "ended"]);
@@ -16,6 +18,8 @@ export const sessionSchema = z.object({
   agent: z.string(),
   model: z.string().nullable(),
   nativeSessionId: z.string().nullable(),
+  /** Set when it began with another's conversation. */
+  forkOf: forkPointSchema.optional(),
   state: sessionStateSchema,
   endReason: z.string().nullable(),
   /** How much its processes are kept from: `none`, `process`, `sandbox`, `container`; null until they are started. */
@@ -33,6 +37,7 @@ export const promptSchema = z.object({
   sessionId: idSchema("session"),
   author: z.string(),
   text: z.string(),
+  images: imagesSchema.optional(),
   /** In line behind the running turn, or instead of it. */
   delivery: z.enum(["queue", "interrupt"]).default("queue"),
   state: z.enum(["queued", "taken", "cancelled"]),

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { taskForkSchema } from "./fork.ts";
 import { idSchema } from "./ids.ts";
+import { imagesSchema } from "./image.ts";
 
 /** Longest task title, in characters. */
 export const MAX_TITLE_CHARS = 500;
@@ -58,6 +60,10 @@ export const taskSchema = z.object({
   timeoutMs: z.int().positive().nullable(),
   agent: z.string().nullable(),
   model: z.string().nullable(),
+  /** Set when its session begins with another's conversation. */
+  forkOf: taskForkSchema.optional(),
+  /** Pictures that belong to its description. */
+  images: imagesSchema.optional(),
   createdBy: z.string(),
   createdAtMs: z.int(),
   updatedAtMs: z.int(),
@@ -86,6 +92,7 @@ export const newTaskSchema = z.strictObject({
   timeoutMs: z.int().positive().nullable().default(null),
   agent: z.string().min(1).max(2000).nullable().default(null),
   model: z.string().min(1).max(200).nullable().default(null),
+  images: imagesSchema.optional(),
   /** Task references: an id, a number, or (in one import) another item's `externalReference`. */
   dependencies: z
     .array(z.strictObject({ on: z.string().min(1), kind: dependencyKindSchema.default("blocks") }))

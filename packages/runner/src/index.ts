@@ -15,6 +15,9 @@ export type {
   SourceTaskState,
   TaskSource,
 } from "./task-sources/task-source.ts";
+export { isConversational } from "./sessions/open-attempt-session.ts";
+export { listAgentModels } from "./sessions/list-agent-models.ts";
+export type { ModelQuestion } from "./sessions/list-agent-models.ts";
 export { openAgentHomes } from "./sessions/agent-homes.ts";
 export type { AgentHomes } from "./sessions/agent-homes.ts";
 export type { HostedSession, SessionHost, SessionOpening, SessionPast } from "./sessions/session-host.ts";

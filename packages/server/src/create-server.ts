@@ -11,8 +11,11 @@ import { createEventStream } from "./http/event-stream.ts";
 import { createOpenApiDocument } from "./http/openapi.ts";
 import type { Route } from "./http/route.ts";
 import { readNumberQuery } from "./http/route.ts";
+import { AGENT_ROUTES } from "./routes/agent-routes.ts";
 import { COORDINATION_ROUTES } from "./routes/coordination-routes.ts";
 import { answerHook } from "./routes/hook-route.ts";
+import { FORK_ROUTE } from "./routes/fork-route.ts";
+import { IMAGE_ROUTES } from "./routes/image-routes.ts";
 import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
@@ -38,6 +41,9 @@ export const ROUTES: readonly Route[] = [
   ...QUEUE_ROUTES,
   ...COORDINATION_ROUTES,
   ...INQUIRY_ROUTES,
+  ...AGENT_ROUTES,
+  ...IMAGE_ROUTES,
+  FORK_ROUTE,
 ];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */

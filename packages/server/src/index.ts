@@ -17,6 +17,7 @@ export type {
   ServerLog,
   ServerMetrics,
   ServerPorts,
+  StartedRun,
   TransportContext,
 } from "./server-ports.ts";
 export type { SocketHandler, SocketPort } from "./socket/socket-port.ts";

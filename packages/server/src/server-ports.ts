@@ -1,10 +1,12 @@
 import type {
   Actor,
+  AgentModelList,
   ChangeConflict,
   CoordinationRequest,
   DaemonStatus,
   DeliverReport,
   DeliverRequest,
+  Image,
   Json,
   KeptPatch,
   Project,
@@ -65,6 +67,36 @@ export interface QueuePorts {
   ): Promise<readonly { readonly ref: string; readonly commit: string; readonly ageMs: number }[]>;
 }
 
+/** What people ask of agents before there is any work. */
+export interface AgentPorts {
+  /** What an agent says of its models in a work tree, by default the project's. Throws `usage.unknown-agent`, `agent.*`. */
+  listModels(projectId: string, agent: string, path?: string): Promise<AgentModelList>;
+  /** Throws `usage.invalid` for an agent that holds no conversation, and `usage.unknown-agent`. */
+  requireConversational(projectId: string, agent: string): Promise<void>;
+  /**
+   * Makes sure that agents (null: the project's usual one) have models. Throws `usage.unknown-model`; returns what could not be
+   * made sure of.
+   */
+  checkModels(
+    projectId: string,
+    wanted: readonly { readonly agent: string | null; readonly model: string; readonly where: string }[],
+  ): Promise<readonly string[]>;
+}
+
+/** Pictures of tasks and prompts. */
+export interface ImagePorts {
+  /** Throws `request.invalid` for what is no image, and `request.too-large`. */
+  put(projectId: string, name: string, bytes: Uint8Array): Promise<Image>;
+  /** Throws `thing.not-found`. */
+  read(projectId: string, imageId: string): Promise<Uint8Array>;
+}
+
+/** A run that was started, and what could not be made sure of. */
+export interface StartedRun {
+  readonly run: Run;
+  readonly notices: readonly string[];
+}
+
 /** What agents' hooks and the acts of coordination go to. */
 export interface CoordinationPorts {
   /** Answers a hook: what it prints and its exit code. Never throws. */
@@ -101,10 +133,12 @@ export interface ServerPorts {
   /** Finds or registers the project of a folder. Throws `repository.*`. */
   openProject(path: string): Promise<Project>;
   planRun(projectId: string, request: RunRequest): Promise<RunPlan>;
-  /** Starts a run with the project's configuration. Throws `config.invalid`, `usage.unknown-agent`, `repository.*`. */
-  startRun(projectId: string, request: RunRequest, asked: Asked): Promise<Run>;
+  /** Starts a run with the project's configuration. Throws `config.invalid`, `usage.unknown-*`, `repository.*`. */
+  startRun(projectId: string, request: RunRequest, asked: Asked): Promise<StartedRun>;
   deliver(projectId: string, request: DeliverRequest): Promise<DeliverReport>;
   readonly queue: QueuePorts;
+  readonly agents: AgentPorts;
+  readonly images: ImagePorts;
   readonly coordination: CoordinationPorts;
   /** How workspaces are made here, and why not in a better way. */
   workspaceBackend(): Promise<{

@@ -28,6 +28,7 @@ export { readHookFixture } from "./hook-fixtures.ts";
 export type { AcpFixtureLine } from "./acp-fixtures.ts";
 export { findEventFaults } from "./check-events.ts";
 export { EventCollector } from "./collect-events.ts";
+export { DOT_PNG } from "./capability-conformance.ts";
 export { describeRealAgent } from "./real-agent-conformance.ts";
 export type { RealAgentTraits } from "./real-agent-conformance.ts";
 export { describeDriverConformance } from "./driver-conformance.ts";

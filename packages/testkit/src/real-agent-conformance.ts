@@ -1,9 +1,17 @@
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createModelScript, startResumed, startScriptedModel } from "@canopy/agents";
-import type { AgentSession, AgentStartSpec, ModelStep, PreparedAgent, ScriptedModel } from "@canopy/agents";
+import type {
+  AgentModels,
+  AgentSession,
+  AgentStartSpec,
+  ModelStep,
+  PreparedAgent,
+  ScriptedModel,
+} from "@canopy/agents";
 import type { AgentErrorKind, AgentEvent } from "@canopy/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { testFork, testImages, testModels } from "./capability-conformance.ts";
 import { findEventFaults } from "./check-events.ts";
 import { EventCollector } from "./collect-events.ts";
 import { GEMINI_SETTINGS, createRealAgentDriver, findRealAgent, launchRealAgent } from "./real-agents.ts";
@@ -13,7 +21,7 @@ import { testRefusedSubAgents, testSubAgents } from "./sub-agent-conformance.ts"
 import { spawnLocal } from "@canopy/agents";
 
 /** A real agent at work against a scripted model, in folders of its own. */
-interface Trial {
+export interface Trial {
   readonly cwd: string;
   readonly session: AgentSession;
   readonly isFresh: boolean;
@@ -38,9 +46,14 @@ export interface RealAgentTraits {
   readonly tellsOutput: boolean;
   /** True when the agent resumes by itself; else Canopy's transcript is told to a fresh session. */
   readonly keepsSessions: boolean;
+  /** True when the agent forks by itself; else Canopy's transcript is told to a fresh session. */
+  readonly forks: boolean;
+  /** Some of the models that it lists. */
+  readonly lists: readonly string[];
 }
 
-interface Bench {
+/** A folder, a scripted model, and ways to start the agent there. */
+export interface Bench {
   readonly folder: string;
   readonly model: ScriptedModel;
   readonly start: StartTrial;
@@ -49,10 +62,12 @@ interface Bench {
     readonly prepared: PreparedAgent;
     readonly open: (overrides: Partial<AgentStartSpec>) => Promise<Trial>;
   }>;
+  readonly listModels: () => Promise<AgentModels | null>;
   readonly closeSessions: () => Promise<void>;
 }
 
-function say(...steps: Step[]): string {
+/** A prompt that makes the scripted model play these steps. */
+export function say(...steps: Step[]): string {
   return `Do as the script says. ${createModelScript(steps)}`;
 }
 
@@ -60,7 +75,8 @@ function answers(events: readonly AgentEvent[]): string[] {
   return events.flatMap((event) => (event.type === "permission.answered" ? [event.by] : []));
 }
 
-function wellFormed(trial: Trial): void {
+/** Fails when the events of a trial break the rules of the stream. */
+export function wellFormed(trial: Trial): void {
   expect(findEventFaults(trial.collector.events)).toEqual([]);
 }
 
@@ -74,18 +90,24 @@ async function processesOf(folder: string): Promise<string[]> {
   return found;
 }
 
-async function openBench(name: RealAgentName, program: string): Promise<Bench> {
+async function makeFolders(name: RealAgentName): Promise<{ folder: string; home: string; tmp: string }> {
   // Not below the temporary folder: codex refuses to have its home there.
   const base = path.join(process.cwd(), "node_modules", ".cache", "canopy-real-agents");
   await mkdir(base, { recursive: true });
   const folder = await mkdtemp(path.join(base, `${name}-`));
-  const model = await startScriptedModel();
-  const launch = launchRealAgent(name, program, model.url);
   const home = path.join(folder, "home");
   const tmp = path.join(folder, "tmp");
   await mkdir(path.join(home, ".gemini"), { recursive: true });
   await mkdir(tmp);
   await writeFile(path.join(home, ".gemini", "settings.json"), GEMINI_SETTINGS);
+  return { folder, home, tmp };
+}
+
+async function openBench(name: RealAgentName, program: string): Promise<Bench> {
+  const { folder, home, tmp } = await makeFolders(name);
+  const model = await startScriptedModel();
+  const launch = launchRealAgent(name, program, model.url);
+  const driver = createRealAgentDriver(name, launch);
   let count = 0;
   const sessions: AgentSession[] = [];
   const closeSessions = async (): Promise<void> => {
@@ -111,7 +133,6 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
     };
   };
   const start: StartTrial = async (overrides = {}, transcript = []) => {
-    const driver = createRealAgentDriver(name, launch);
     const spec = await specOf(overrides);
     const { cwd, resume } = spec;
     const started =
@@ -123,7 +144,7 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
   };
   const prepare: Bench["prepare"] = async () => {
     const early = await specOf({});
-    const prepared = await createRealAgentDriver(name, launch).prepare?.(early);
+    const prepared = await driver.prepare?.(early);
     if (prepared === undefined) throw new Error(`${name} cannot be prepared`);
     const open = async (overrides: Partial<AgentStartSpec>): Promise<Trial> => {
       const session = await prepared.open({ ...early, ...overrides });
@@ -132,7 +153,9 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
     };
     return { prepared, open };
   };
-  return { folder, model, start, prepare, closeSessions };
+  const listModels = async (): Promise<AgentModels | null> =>
+    (await driver.listModels?.(await specOf({}))) ?? null;
+  return { folder, model, start, prepare, listModels, closeSessions };
 }
 
 function testWork(bench: () => Bench, traits: RealAgentTraits): void {
@@ -390,5 +413,8 @@ export function describeRealAgent(name: RealAgentName, traits: RealAgentTraits):
     if (traits.startsAgents) testSubAgents(name, current);
     else testRefusedSubAgents(name, current);
     testResume(current, traits);
+    testModels(current, traits);
+    testImages(current);
+    testFork(current, traits);
   });
 }

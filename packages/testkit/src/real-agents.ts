@@ -93,13 +93,17 @@ function codexArguments(modelUrl: string): string[] {
 
 function openCodeConfig(modelUrl: string): string {
   const limit = { context: 200_000, output: 8192 };
+  const modalities = { input: ["text", "image"], output: ["text"] };
   return JSON.stringify({
     provider: {
       local: {
         npm: "@ai-sdk/openai-compatible",
         name: "Local",
         options: { baseURL: `${modelUrl}/v1`, apiKey: "sk-local" },
-        models: { "scripted-1": { name: "Scripted", tool_call: true, limit } },
+        models: {
+          "scripted-1": { name: "Scripted", tool_call: true, limit, attachment: true, modalities },
+          "blind-1": { name: "Without eyes", tool_call: true, limit },
+        },
       },
     },
     model: "local/scripted-1",

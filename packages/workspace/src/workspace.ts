@@ -46,7 +46,7 @@ export interface Workspace extends AsyncDisposable {
    * Writes a file by its path in the workspace, or (null) removes it, as the workspace's own processes could: no link that an
    * agent put there leads out. Throws `workspace.failed` when one is in the way.
    */
-  writeFile(path: string, text: string | null): Promise<void>;
+  writeFile(path: string, content: string | Uint8Array | null): Promise<void>;
   /** Kills every process in the workspace and resolves when none is left. */
   stopProcesses(): Promise<void>;
   /**
@@ -122,7 +122,7 @@ export function createWorkspaceObject(parts: WorkspaceParts): Workspace {
     sandboxLevel: parts.enclosed?.level ?? "process",
     describeLimitHit: () => parts.enclosed?.describeLimitHit() ?? Promise.resolve(null),
     spawn,
-    writeFile: (path, text) => writeInside({ spawn, env: parts.env, path }, text),
+    writeFile: (path, content) => writeInside({ spawn, env: parts.env, path }, content),
     stopProcesses: () => (ended === null ? view.killAll() : ended),
     whilePaused: (work) => (ended === null ? view.whilePaused(work) : work()),
     keep: () => end(true),

@@ -26,13 +26,16 @@ export interface InsideTarget {
  * Writes a file of a workspace (null: removes it) by a process inside. Canopy itself must never write there by path: an agent
  * may have put a link in the way that leads out. Throws `workspace.failed` when one is there.
  */
-export async function writeInside({ spawn, env, path }: InsideTarget, text: string | null): Promise<void> {
-  const handle = await spawn(["/bin/sh", "-c", text === null ? REMOVE : WRITE, "sh", path], { env });
+export async function writeInside(
+  { spawn, env, path }: InsideTarget,
+  content: string | Uint8Array | null,
+): Promise<void> {
+  const handle = await spawn(["/bin/sh", "-c", content === null ? REMOVE : WRITE, "sh", path], { env });
   const drain = async (stream: AsyncIterable<Uint8Array>): Promise<void> => {
     for await (const _chunk of stream);
   };
   const draining = Promise.all([drain(handle.stdout), drain(handle.stderr)]);
-  if (text !== null) await handle.write(text);
+  if (content !== null) await handle.write(content);
   handle.endInput();
   const exit = await handle.exited;
   await draining;

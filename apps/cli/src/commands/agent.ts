@@ -2,10 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveAgent } from "@canopy/agents";
+import type { AgentModelList } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import { runSelfTest } from "../agents/self-test.ts";
 import { readAgentConfig, surveyAgents } from "../agents/survey-agents.ts";
 import type { AgentSurvey } from "../agents/survey-agents.ts";
+import { openProjectApi } from "../connection/project-api.ts";
 import { formatTable, sanitizeLine } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
 import { parseDurationArgument } from "../parse-arguments.ts";
@@ -73,6 +75,26 @@ async function doctorAgents(name: string | undefined, options: JsonOption): Prom
   printText(agents.length === 0 ? "no agent is installed" : agents.map(describeAgent).join("\n\n"));
 }
 
+async function listModels(name: string, options: JsonOption): Promise<void> {
+  const api = await openProjectApi();
+  const path = `/agents/${encodeURIComponent(name)}/models?path=${encodeURIComponent(process.cwd())}`;
+  const list = parseModelList(await api.ask("GET", path));
+  if (options.json === true) return printJson(list);
+  if (!list.canList) return printText(sanitizeLine(list.reason ?? "it does not say which models it has"));
+  const rows = list.models.map((model) => [
+    sanitizeLine(model.id),
+    model.isDefault ? "yes" : "",
+    sanitizeLine(model.name),
+  ]);
+  printText(formatTable(["MODEL", "DEFAULT", "NAME"], rows));
+  if (list.alsoTakes.includes("")) printText("it may have others, which are passed on as they are");
+  else if (list.alsoTakes.length > 0) printText(`and others that begin with ${list.alsoTakes.join(", ")}`);
+}
+
+function parseModelList(answer: unknown): AgentModelList {
+  return answer as AgentModelList;
+}
+
 async function testAgent(name: string, options: TestOptions): Promise<boolean> {
   const agent = resolveAgent(name, await readAgentConfig(process.cwd()), process.cwd());
   const signal = AbortSignal.timeout(options.timeout);
@@ -111,6 +133,15 @@ export const registerAgent: RegisterCommands = (program, setExit) => {
     .option("--json", "print it as JSON")
     .addHelpText("after", "\nExample:\n  canopy agent doctor claude")
     .action(doctorAgents);
+  agent
+    .command("models")
+    .argument("<name>", "a configured or built-in name, acp:<command>, command:<shell command>")
+    .description(
+      "list the models that an agent offers in this project; it is started for that, and asks no model",
+    )
+    .option("--json", "print them as JSON")
+    .addHelpText("after", "\nExample:\n  canopy agent models claude")
+    .action(listModels);
   agent
     .command("test")
     .argument("<name>", "a configured or built-in name, acp:<command>, command:<shell command>")

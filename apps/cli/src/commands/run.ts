@@ -4,7 +4,7 @@ import type { RegisterCommands } from "../run-cli.ts";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
 import { sanitizeLine } from "../output/format.ts";
-import { printJson, printText } from "../output/print.ts";
+import { printNotices, printJson, printText } from "../output/print.ts";
 import { formatTasks, taskToJson } from "../output/task-view.ts";
 import { collectList, parseDurationArgument, parseWhole } from "../parse-arguments.ts";
 import { followRun, stopRun } from "../run/follow-run.ts";
@@ -146,7 +146,11 @@ export async function runToEnd(
       api,
       state,
       display,
-      start: async () => readField<Run>(await api.ask("POST", "/runs", request, key), "run"),
+      start: async () => {
+        const started = await api.ask("POST", "/runs", request, key);
+        printNotices(started);
+        return readField<Run>(started, "run");
+      },
     });
     const why = run.state === "completed" ? await explainLeft(api, state) : new Map<string, string>();
     return { summary: summarizeRun(state, run, why), wasInterrupted: interrupts.count() > 0 };

@@ -1,9 +1,13 @@
+import type { Command } from "commander";
 import type { AgentEvent, Inquiry, Prompt, Session, TranscriptEntry } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
 import { formatAge, formatCost, formatTable, neutralize, sanitizeLine } from "../output/format.ts";
 import { printJson, printText } from "../output/print.ts";
+import { uploadImages } from "../images/upload-images.ts";
+import { collectList } from "../parse-arguments.ts";
+import type { ForkOptions } from "../session/fork-session.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 import { describeInquiry, readInquiriesOf } from "./inbox.ts";
 
@@ -13,6 +17,7 @@ interface JsonOption {
 
 interface PromptOption extends JsonOption {
   readonly now?: boolean;
+  readonly image?: string[];
 }
 
 const PAGE = 5000;
@@ -69,7 +74,12 @@ interface ShownSession {
 
 function toMarkdown({ session, prompts, entries, inquiries }: ShownSession): string {
   const parts = [`# ${session.title}`, describeSession(session)];
-  for (const prompt of prompts) parts.push(`## Prompt of ${prompt.author}`, prompt.text);
+  const { forkOf } = session;
+  if (forkOf !== undefined) parts.push(`It began with the conversation of session ${forkOf.sessionId}.`);
+  for (const prompt of prompts) {
+    parts.push(`## Prompt of ${prompt.author}`, prompt.text);
+    for (const image of prompt.images ?? []) parts.push(`(image: ${sanitizeLine(image.name)})`);
+  }
   parts.push("## Transcript");
   for (const { event } of entries) {
     const text = describeEvent(event);
@@ -120,7 +130,12 @@ async function promptSession(
 ): Promise<void> {
   const api = await openProjectApi();
   const { sessionId } = await findSession(api, reference);
-  const body = { text: words.join(" "), delivery: options.now === true ? "interrupt" : "queue" };
+  const images = await uploadImages(api, options.image ?? []);
+  const body = {
+    text: words.join(" "),
+    delivery: options.now === true ? "interrupt" : "queue",
+    ...(images.length === 0 ? {} : { images }),
+  };
   const promptId = readField<string>(
     await api.ask("POST", `/sessions/${sessionId}/prompts`, body),
     "promptId",
@@ -140,6 +155,24 @@ async function cancelSession(reference: string, options: JsonOption): Promise<vo
   await api.ask("POST", `/attempts/${attemptId}/kill`, {});
   if (options.json === true) printJson({ sessionId, attemptId });
   else printText(`ending ${sessionId}`);
+}
+
+function registerFork(session: Command): void {
+  session
+    .command("fork")
+    .argument("<session>", "a session's id or a part of it")
+    .argument("[title...]", "what the new task is called")
+    .description("make a task that begins with a session's conversation, and leave that session as it is")
+    .option("--prompt <text>", "what the fork is asked")
+    .option("--agent <name>", "another agent, which is told the conversation (default: the session's)")
+    .option("--model <name>", "the model that shall do it")
+    .option("--image <file>", "a picture that goes with it: PNG, JPEG, GIF or WebP; repeatable", collectList)
+    .option("--json", "print the task as JSON")
+    .addHelpText("after", '\nExample:\n  canopy session fork 4kq2 --prompt "Try it with a table instead"')
+    .action(async (reference: string, words: string[], options: ForkOptions) => {
+      const { forkSession } = await import("../session/fork-session.ts");
+      await forkSession(reference, words, options);
+    });
 }
 
 /** `canopy session`. */
@@ -181,9 +214,11 @@ export const registerSession: RegisterCommands = (program) => {
     .argument("<text...>", "what to ask")
     .description("ask something of a session that is at work, when its turn is over")
     .option("--now", "end the running turn first")
+    .option("--image <file>", "a picture that goes with it: PNG, JPEG, GIF or WebP; repeatable", collectList)
     .option("--json", "print what was asked as JSON")
     .addHelpText("after", '\nExample:\n  canopy session prompt 4kq2 "Add a test, too"')
     .action(promptSession);
+  registerFork(session);
   session
     .command("cancel")
     .argument("<session>", "a session's id or a part of it")

@@ -3,10 +3,11 @@ import type { Command } from "commander";
 import type { Attempt, Change, Comment, Dependency, Json, Task } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import type { RegisterCommands } from "../run-cli.ts";
+import { uploadImages } from "../images/upload-images.ts";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
 import { formatAge, sanitizeLine, sanitizeText } from "../output/format.ts";
-import { printJson, printText } from "../output/print.ts";
+import { printJson, printNotices, printText } from "../output/print.ts";
 import { formatTasks, taskToJson } from "../output/task-view.ts";
 import { collectList, parseDurationArgument, parseWhole } from "../parse-arguments.ts";
 import { readStandardInput } from "../read-standard-input.ts";
@@ -22,6 +23,7 @@ function refer(task: string): string {
 
 function printTask(answer: unknown, options: JsonOption, done: string): void {
   const task = readField<Task>(answer, "task");
+  printNotices(answer);
   if (options.json === true) printJson(taskToJson(task));
   else printText(`${done} #${task.number} ${task.taskId}  ${sanitizeLine(task.title)}`);
 }
@@ -49,6 +51,7 @@ interface AddOptions extends JsonOption {
   readonly timeout?: number;
   readonly agent?: string;
   readonly model?: string;
+  readonly image?: string[];
 }
 
 function withoutUndefined(fields: Record<string, Json | undefined>): Record<string, Json> {
@@ -63,6 +66,7 @@ async function addTask(title: string, options: AddOptions): Promise<void> {
     options.descriptionFile === undefined ? undefined : await readDescription(options.descriptionFile);
   const dependencies = (options.dependsOn ?? []).map((text) => parseDependency(text));
   if (options.parent !== undefined) dependencies.push({ on: options.parent, kind: "parent-child" });
+  const images = await uploadImages(api, options.image ?? []);
   const body = withoutUndefined({
     title,
     description: fromFile ?? (await readText(options.description)),
@@ -75,6 +79,7 @@ async function addTask(title: string, options: AddOptions): Promise<void> {
     agent: options.agent,
     model: options.model,
     dependencies,
+    ...(images.length === 0 ? {} : { images }),
   });
   printTask(await api.ask("POST", "/tasks", body), options, "added");
 }
@@ -108,6 +113,7 @@ function registerAdd(task: Command): void {
     .option("--timeout <duration>", "longest one attempt may take", parseDurationArgument)
     .option("--agent <name>", "the agent that shall do it")
     .option("--model <name>", "the model that shall do it")
+    .option("--image <file>", "a picture that belongs to it: PNG, JPEG, GIF or WebP; repeatable", collectList)
     .option("--json", "print the task as JSON")
     .addHelpText("after", '\nExample:\n  canopy task add "Cache the parser" -p 1 -l speed --depends-on 12')
     .action(addTask);
@@ -151,6 +157,10 @@ interface TaskDetail {
   readonly why: readonly { readonly code: string; readonly message: string }[];
 }
 
+function describeImages({ images = [] }: Task): string[] {
+  return images.map(({ name, mediaType }) => `image ${sanitizeLine(name)} (${mediaType})`);
+}
+
 function formatDetail({ task, dependsOn, dependents, comments, attempts, changes, why }: TaskDetail): string {
   const now = Date.now();
   const lines = [
@@ -159,6 +169,7 @@ function formatDetail({ task, dependsOn, dependents, comments, attempts, changes
     `created by ${sanitizeLine(task.createdBy)} ${formatAge(task.createdAtMs, now)}`,
   ];
   if (task.description !== "") lines.push("", sanitizeText(task.description));
+  lines.push(...describeImages(task));
   for (const dependency of dependsOn) lines.push(`depends on ${dependency.dependsOnId} (${dependency.kind})`);
   for (const dependency of dependents) lines.push(`needed by ${dependency.taskId} (${dependency.kind})`);
   if (task.status !== "closed")

@@ -92,6 +92,7 @@ test("every command prints what docs/cli-json.md says", async () => {
   await expectShape("Import", ["task", "import", file]);
   await expectShape("Agents", ["agent", "list"]);
   await expectShape("Agents", ["agent", "doctor", "scripted"]);
+  await expectShape("AgentModels", ["agent", "models", "command:true"]);
   await expectShape("AgentTest", ["agent", "test", "scripted"]);
   await expectShape("AgentTest", ["agent", "test", "command:exit 4"], 1);
   await expectShape("Error", ["agent", "test", "nobody"], 2);

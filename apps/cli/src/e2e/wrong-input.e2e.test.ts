@@ -110,6 +110,29 @@ describe("wrong input", () => {
     });
   });
 
+  test("images that are none, and nothing is half done", async () => {
+    const folder = join(home.root, "pictures");
+    await mkdir(folder);
+    await writeFile(join(folder, "text.png"), "this is a text");
+    await writeFile(join(folder, "empty.png"), "");
+    await writeFile(
+      join(folder, "large.gif"),
+      Buffer.concat([Buffer.from("GIF89a"), Buffer.alloc(6_000_000)]),
+    );
+    for (const [file, code, says] of [
+      ["missing.png", "usage.invalid", /cannot read .+missing\.png/],
+      [".", "usage.invalid", /it is no file/],
+      ["empty.png", "usage.invalid", /it is empty/],
+      ["text.png", "request.invalid", /text\.png is no image/],
+      ["large.gif", "request.too-large", /an image may have 5\.0 MiB/],
+    ] as const) {
+      const args = ["task", "add", "With a picture", "--image", join(folder, file)];
+      await expectRefusal(home, { args, options: { cwd: repository }, exit: 2, code, says });
+    }
+    const { tasks } = await home.ask<{ tasks: ListedTask[] }>(["task", "list"], { cwd: repository });
+    expect(tasks.filter(({ title }) => title === "With a picture")).toEqual([]);
+  });
+
   test("agents and options that do not exist", async () => {
     const options = { cwd: repository };
     await expectRefusal(home, {

@@ -1,4 +1,5 @@
 import type { Json } from "@canopy/protocol";
+import { sanitizeLine } from "./format.ts";
 
 /** Version of the shapes that `--json` prints; raised when a field is removed or changes its meaning. */
 export const JSON_SHAPE_VERSION = 1;
@@ -20,6 +21,14 @@ export function printText(text: string): void {
 /** Prints a remark for people that is no part of the result. */
 export function printNote(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+/** Prints what the daemon could not make sure of, as remarks. */
+export function printNotices(answer: unknown): void {
+  const notices: unknown =
+    typeof answer === "object" && answer !== null ? Reflect.get(answer, "notices") : [];
+  if (!Array.isArray(notices)) return;
+  for (const notice of notices) printNote(`canopy: ${sanitizeLine(String(notice))}`);
 }
 
 /** A value for `--json`, typed as plain JSON. */

@@ -19,6 +19,7 @@ import {
   projectRoomAddress,
   resolveTask,
   selectReadyTasks,
+  selectTasks,
 } from "@canopy/core";
 import type { Repository, RepositoryIdentity, SyncBaseResult } from "@canopy/git";
 import {
@@ -35,11 +36,13 @@ import {
 } from "@canopy/git";
 import type { AgentHomes, JobSource, Runner, RunnerLog } from "@canopy/runner";
 import { createBdTaskSource, startRunner } from "@canopy/runner";
-import type { Asked } from "@canopy/server";
+import type { Asked, StartedRun } from "@canopy/server";
 import type { AgentToolServer } from "@canopy/server/mcp";
 import type { WorkspaceStore } from "@canopy/workspace";
 import { loadConfig } from "../config/load-config.ts";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
+import { expireImages } from "../images/expire-images.ts";
+import type { ImageStore } from "../images/image-store.ts";
 import type { NodeRoomHost } from "../rooms/open-room-host.ts";
 import { expireKeptPatches } from "../queue/kept-patches.ts";
 import { createSessionHost } from "../sessions/create-session-host.ts";
@@ -47,7 +50,9 @@ import { TrackerSync } from "../task-sources/tracker-sync.ts";
 import { buildRunOptions } from "./build-run-options.ts";
 import { createJobSource } from "./create-job-source.ts";
 import { toReportBlocker } from "./describe-delivery.ts";
+import { ProjectModels } from "./project-models.ts";
 import { requireAgentProgram } from "./require-agent-program.ts";
+import { wantedModels } from "./wanted-models.ts";
 
 /** Every try that loses the race means that somebody else's move succeeded. */
 const MAX_SYNC_TRIES = 20;
@@ -64,6 +69,8 @@ export interface ProjectContext {
   readonly tools: AgentToolServer;
   /** What agents remember between the attempts of a session. */
   readonly homes: AgentHomes;
+  /** Pictures of tasks and prompts. */
+  readonly images: ImageStore;
   readonly log: RunnerLog;
 }
 
@@ -80,6 +87,7 @@ export class OpenProject implements AsyncDisposable {
   readonly project: Project;
   readonly repository: Repository;
   readonly source: JobSource;
+  readonly models: ProjectModels;
   readonly #context: ProjectContext;
   #runner: Promise<Runner> | null = null;
   #tracker: TrackerSync | null = null;
@@ -90,6 +98,7 @@ export class OpenProject implements AsyncDisposable {
     this.repository = repository;
     this.#context = context;
     this.source = createJobSource(context.host, project.projectId);
+    this.models = new ProjectModels({ ...context, repository, project });
   }
 
   /** Registers the project of a repository, if it is new, and opens it. */
@@ -152,8 +161,8 @@ export class OpenProject implements AsyncDisposable {
   }
 
   /** Checks everything that can be wrong before anything starts, takes the user's commits in, and starts a run. */
-  async startRun(request: RunRequest, { actor, key }: Asked): Promise<Run> {
-    const { options, identity } = await this.#prepareRun(request);
+  async startRun(request: RunRequest, { actor, key }: Asked): Promise<StartedRun> {
+    const { options, identity, notices } = await this.#prepareRun(request);
     await requireWritable(identity);
     await this.#syncIntegration(options.baseBranch, actor);
     await this.#pullTracker();
@@ -165,7 +174,7 @@ export class OpenProject implements AsyncDisposable {
     });
     if (answer.type === "rejection")
       throw new CanopyError(REJECTION_ERROR_CODES[answer.code], answer.message);
-    return parseRun(answer.result);
+    return { run: parseRun(answer.result), notices };
   }
 
   /** Brings landed work to the user's branch by a fast-forward, or says what stands in the way. */
@@ -225,7 +234,11 @@ export class OpenProject implements AsyncDisposable {
   async #prepareRun(
     request: RunRequest,
     agentWhenNone?: string,
-  ): Promise<{ readonly options: Run["options"]; readonly identity: RepositoryIdentity }> {
+  ): Promise<{
+    readonly options: Run["options"];
+    readonly identity: RepositoryIdentity;
+    readonly notices: readonly string[];
+  }> {
     const identity = await readRepositoryIdentity(request.path);
     const baseBranch = requireBranch(identity);
     if (baseBranch.startsWith("canopy/")) {
@@ -248,11 +261,20 @@ export class OpenProject implements AsyncDisposable {
       taskIds,
       ...none,
     });
+    let notices: readonly string[] = [];
     if (options.agent !== agentWhenNone) {
-      const agent = resolveAgent(options.agent, config.agents, identity.worktreeRoot);
+      const checkout = identity.worktreeRoot;
+      const agent = resolveAgent(options.agent, config.agents, checkout);
       await requireAgentProgram(agent, this.#context.environment);
+      const ready = this.room.read((sql) => selectTasks(sql, { statuses: ["open"] }));
+      const tasks = ready.filter((task) => explainFilter(task, options.filter) === null);
+      notices = await this.models.require(wantedModels(options, config, tasks), {
+        checkout,
+        config,
+        baseBranch,
+      });
     }
-    return { options, identity };
+    return { options, identity, notices };
   }
 
   #findTask(reference: string): TaskId {
@@ -340,6 +362,7 @@ export class OpenProject implements AsyncDisposable {
       const options = { keep: { attemptsMs, failedMs }, nowMs: Date.now(), isDryRun: false };
       const expired = await expireKeptPatches(this, options);
       if (expired.length > 0) this.#context.log.info({ count: expired.length }, "old kept work has expired");
+      await expireImages(this.#context, this.project.projectId, attemptsMs);
     };
     const run = (): void => {
       expire().catch((error: unknown) =>
@@ -358,7 +381,7 @@ export class OpenProject implements AsyncDisposable {
     const { source: trackerName } = (await loadConfig(this.project.path)).tasks;
     if (trackerName !== "built-in") this.#tracker ??= this.#openTracker();
     const { repository, project, source } = this;
-    const { host, tools, homes, environment, log, hostId, workspacesFor } = this.#context;
+    const { host, tools, homes, images, environment, log, hostId, workspacesFor } = this.#context;
     const readConfig = async (checkout: string): Promise<ProjectConfig> => await loadConfig(checkout);
     return await startRunner({
       runnerId: brandId("runner", createId("runner", Date.now(), Math.random())),
@@ -375,7 +398,7 @@ export class OpenProject implements AsyncDisposable {
         return (await repository.readSettings()).person;
       },
       environment,
-      sessions: createSessionHost({ host, projectId: project.projectId, tools }),
+      sessions: createSessionHost({ host, projectId: project.projectId, tools, images }),
       homes,
       claimTask: async (taskId, holder) =>
         (await this.#tracker?.claim(taskId, holder)) ?? { type: "claimed" },

@@ -14,6 +14,7 @@ import { readRepositoryIdentity } from "@canopy/git";
 import { openAgentHomes, recoverAttempts } from "@canopy/runner";
 import type { BackendName, RefusalRecord, StaleWorkspace, WorkspaceStore } from "@canopy/workspace";
 import { openWorkspaceStore } from "@canopy/workspace";
+import type { ImageStore } from "../images/image-store.ts";
 import { loadConfig } from "../config/load-config.ts";
 import type { ProjectContext } from "./open-project.ts";
 import { OpenProject } from "./open-project.ts";
@@ -40,6 +41,11 @@ export class ProjectHub implements AsyncDisposable {
       homes: openAgentHomes(join(options.cacheDir, "sessions")),
       workspacesFor: (config) => this.#storeFor(config.workspace.backend),
     };
+  }
+
+  /** Pictures of tasks and prompts of all projects. */
+  get images(): ImageStore {
+    return this.#options.images;
   }
 
   /** The project of a folder; registered and opened when it is new. Throws `repository.*`. */
@@ -95,6 +101,7 @@ export class ProjectHub implements AsyncDisposable {
     this.#projects.delete(projectId);
     await project[Symbol.asyncDispose]();
     await this.#options.host.forget(projectId);
+    await this.#options.images.forget(projectId);
     const key = `forget:${projectId}:${Date.now()}`;
     this.#options.host.room("node")?.submit({ key, actor, command: { type: "project.forget", projectId } });
   }

@@ -5,6 +5,7 @@ import {
   buildSystemText,
   featureRoomAddress,
   selectContext,
+  selectOrigin,
   selectPast,
   selectQueuedPrompt,
 } from "@canopy/core";
@@ -12,6 +13,7 @@ import type { EventEnvelope, ProjectId, Prompt } from "@canopy/protocol";
 import type { HostedSession, SessionHost, SessionOpening } from "@canopy/runner";
 import type { AgentToolServer } from "@canopy/server/mcp";
 import type { HostedRoom } from "../rooms/hosted-room.ts";
+import type { ImageStore } from "../images/image-store.ts";
 import type { NodeRoomHost } from "../rooms/open-room-host.ts";
 import { serveTools } from "./serve-tools.ts";
 
@@ -20,6 +22,7 @@ export interface SessionHostOptions {
   readonly host: NodeRoomHost;
   readonly projectId: ProjectId;
   readonly tools: AgentToolServer;
+  readonly images: ImageStore;
 }
 
 interface Served extends AsyncDisposable {
@@ -27,7 +30,7 @@ interface Served extends AsyncDisposable {
 }
 
 /** What the rooms of one project know for the agents that work in it, in this process. */
-export function createSessionHost({ host, projectId, tools }: SessionHostOptions): SessionHost {
+export function createSessionHost({ host, projectId, tools, images }: SessionHostOptions): SessionHost {
   const feature = (): HostedRoom => {
     const room = host.room(featureRoomAddress(projectId, GENERAL_FEATURE_ID));
     if (room === undefined) throw new Error(`broken invariant: project ${projectId} has a feature`);
@@ -57,10 +60,22 @@ export function createSessionHost({ host, projectId, tools }: SessionHostOptions
           const past = feature().read((sql) => selectPast(sql, sessionId));
           return past === null ? null : { nativeSessionId: past.nativeSessionId, transcript: past.lines };
         },
+        readOrigin: () => {
+          const { forkOf } = opening.job;
+          if (served === null || forkOf === null) return null;
+          const past = feature().read((sql) => selectOrigin(sql, forkOf));
+          const nativeSessionId = forkOf.isWhole ? (past?.nativeSessionId ?? null) : null;
+          return past === null ? null : { nativeSessionId, transcript: past.lines };
+        },
         nextPrompt: () => {
           const prompt = feature().read((sql) => selectQueuedPrompt(sql, sessionId));
           if (prompt === undefined) return null;
-          return { promptId: prompt.promptId, text: prompt.text, author: prompt.author };
+          const { promptId, text, author, images = [] } = prompt;
+          return { promptId, text, author, images };
+        },
+        readImage: async ({ imageId, name, mediaType }) => {
+          const bytes = await images.read(projectId, imageId);
+          return { name, mediaType, base64: Buffer.from(bytes).toString("base64") };
         },
         onInterrupt: (listen) =>
           feature().subscribe({

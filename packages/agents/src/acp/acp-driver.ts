@@ -3,6 +3,7 @@ import type {
   AgentCapabilities,
   AgentDescription,
   AgentDriver,
+  AgentModels,
   AgentPrepareSpec,
   AgentProbeSpec,
   AgentSession,
@@ -14,7 +15,9 @@ import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { greetAcpAgent, openAcpSession } from "./acp-handshake.ts";
 import type { AcpAuthentication, OpenedAcpSession } from "./acp-handshake.ts";
+import { listAcpModels } from "./acp-models.ts";
 import type { InitializeResult } from "./acp-schema.ts";
+import { askProcess } from "../session/ask-process.ts";
 import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { ProcessSession } from "../session/process-session.ts";
 import type { SessionGraces } from "../session/process-session.ts";
@@ -49,7 +52,7 @@ const USUAL_CAPABILITIES: AgentCapabilities = {
   steer: "emulated",
   queue: "emulated",
   resume: true,
-  fork: false,
+  fork: "emulated",
   images: true,
   systemAppend: "emulated",
   mcpHttp: true,
@@ -133,6 +136,20 @@ async function prepareAcp(options: AcpDriverOptions, early: AgentPrepareSpec): P
   });
 }
 
+/** What can be chosen is told with a session, so one is opened; nothing is asked in it. */
+async function listModels(options: AcpDriverOptions, early: AgentPrepareSpec): Promise<AgentModels | null> {
+  const spec = createBlankSpec({ ...early, model: null });
+  const connecting = await connect(options, spec);
+  const { parts, notice } = connecting;
+  const { name: label, authentication = null, startMs = DEFAULT_START_MS } = options;
+  const ask = async (): Promise<AgentModels | null> => {
+    const init = await greetAcpAgent(parts.request, label);
+    const opened = await openAcpSession(parts.request, init, { label, authentication, spec, notice });
+    return opened.capabilities.modelList === true ? listAcpModels(opened.settings) : null;
+  };
+  return await askProcess(parts, { ask, startMs, spec });
+}
+
 /** A driver for any agent that speaks ACP v1 on its standard input and output. */
 export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
   return {
@@ -158,6 +175,9 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
     },
     prepare(spec: AgentPrepareSpec): Promise<PreparedAgent> {
       return prepareAcp(options, spec);
+    },
+    listModels(spec: AgentPrepareSpec): Promise<AgentModels | null> {
+      return listModels(options, spec);
     },
   };
 }

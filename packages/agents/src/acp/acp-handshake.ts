@@ -1,9 +1,11 @@
 import { CANOPY_VERSION, CanopyError } from "@canopy/protocol";
 import type { AgentCapabilities, AgentMcpServer, AgentStartSpec } from "../agent-driver.ts";
 import { createPreamble } from "../create-preamble.ts";
+import { judgeModel } from "../judge-model.ts";
 import { initializeResultSchema, sessionResultSchema } from "./acp-schema.ts";
 import { readRpcError } from "../session/read-rpc-error.ts";
-import type { ConfigOption, InitializeResult, SessionResult } from "./acp-schema.ts";
+import { findModelOption, listAcpModels } from "./acp-models.ts";
+import type { InitializeResult, SessionResult } from "./acp-schema.ts";
 
 const PROTOCOL_VERSION = 1;
 const AUTH_REQUIRED = -32_000;
@@ -46,18 +48,14 @@ function toCapabilities(init: InitializeResult, settings: SessionResult): AgentC
     steer: "emulated",
     queue: "emulated",
     resume: caps.loadSession || caps.sessionCapabilities?.resume !== undefined,
-    fork: false,
-    images: caps.promptCapabilities.image,
+    fork: caps.sessionCapabilities?.fork === undefined ? "emulated" : true,
+    images: caps.promptCapabilities.image ? true : "emulated",
     systemAppend: hasSystemPrompt ? true : "emulated",
     mcpHttp: caps.mcpCapabilities.http,
     modelList: findModelOption(settings) !== null || (settings.models?.availableModels.length ?? 0) > 0,
     cost: true,
     diff: true,
   };
-}
-
-function findModelOption(settings: SessionResult): ConfigOption | null {
-  return settings.configOptions?.find((option) => option.category === "model") ?? null;
 }
 
 function toAcpServer(server: AgentMcpServer): unknown {
@@ -144,6 +142,34 @@ async function openNew(
   return { sessionId, settings: settings.data };
 }
 
+/** `session/fork` is not in ACP v1 yet; agents that have it say so. */
+async function openFork(
+  send: SendRequest,
+  init: InitializeResult,
+  options: HandshakeOptions,
+  sessionId: string,
+): Promise<{ sessionId: string; settings: SessionResult }> {
+  const { spec, label } = options;
+  const refuse = (why: string, cause?: unknown): CanopyError =>
+    new CanopyError("agent.failed", `${label} could not fork session ${sessionId}: ${why}`, {
+      data: { kind: "fork-refused" },
+      cause,
+    });
+  if (init.agentCapabilities.sessionCapabilities?.fork === undefined) throw refuse("it has no such request");
+  const params = { sessionId, cwd: spec.cwd, mcpServers: usableServers(init, options) };
+  let result: unknown;
+  try {
+    result = await withAuthentication(send, init, options, () => send("session/fork", params));
+  } catch (error) {
+    const failure = readRpcError(error);
+    throw failure === null ? error : refuse(failure.message, error);
+  }
+  const settings = sessionResultSchema.safeParse(result);
+  const forkedId = settings.data?.sessionId ?? null;
+  if (!settings.success || forkedId === null) throw refuse("its answer names no session");
+  return { sessionId: forkedId, settings: settings.data };
+}
+
 async function openExisting(
   send: SendRequest,
   init: InitializeResult,
@@ -151,6 +177,7 @@ async function openExisting(
   sessionId: string,
 ): Promise<{ sessionId: string; settings: SessionResult }> {
   const { spec, label } = options;
+  if (spec.resume?.asFork === true) return openFork(send, init, options, sessionId);
   const canResume = init.agentCapabilities.sessionCapabilities?.resume !== undefined;
   if (!canResume && !init.agentCapabilities.loadSession) {
     throw new CanopyError("agent.failed", `${label} cannot resume sessions`, {
@@ -178,18 +205,6 @@ async function openExisting(
   }
 }
 
-function knownModels(settings: SessionResult): string[] {
-  const option = findModelOption(settings);
-  const values = (option?.options ?? []).flatMap((entry) =>
-    "value" in entry && typeof entry.value === "string"
-      ? [entry.value]
-      : "options" in entry && Array.isArray(entry.options)
-        ? entry.options.map((item: { value: string }) => item.value)
-        : [],
-  );
-  return option === null ? (settings.models?.availableModels.map((model) => model.modelId) ?? []) : values;
-}
-
 async function chooseModel(
   send: SendRequest,
   opened: { sessionId: string; settings: SessionResult },
@@ -204,9 +219,16 @@ async function chooseModel(
     options.notice(`${options.label} offers no choice of model; ${model} is not used`);
     return;
   }
+  // Some take any name in silence, and then go on with another model.
+  const verdict = judgeModel(listAcpModels(settings), model);
+  if (verdict.type === "unknown")
+    throw new CanopyError("config.invalid", `${options.label} has no model ${model}`, {
+      hint: `The nearest of those that it lists: ${verdict.nearest.join(", ")}.`,
+    });
+  const id = verdict.type === "listed" ? verdict.id : model;
   try {
-    if (option === null) await send("session/set_model", { sessionId, modelId: model });
-    else await send("session/set_config_option", { sessionId, configId: option.id, value: model });
+    if (option === null) await send("session/set_model", { sessionId, modelId: id });
+    else await send("session/set_config_option", { sessionId, configId: option.id, value: id });
   } catch (error) {
     const failure = readRpcError(error);
     if (failure === null) throw error;
@@ -214,7 +236,9 @@ async function chooseModel(
       "config.invalid",
       `${options.label} does not take the model ${model}: ${failure.message}`,
       {
-        hint: `It offers: ${knownModels(settings).join(", ")}.`,
+        hint: `It offers: ${listAcpModels(settings)
+          .models.map(({ id }) => id)
+          .join(", ")}.`,
         cause: error,
       },
     );

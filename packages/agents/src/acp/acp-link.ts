@@ -1,5 +1,6 @@
 import type { Usage } from "@canopy/protocol";
 import type { AgentCapabilities } from "../agent-driver.ts";
+import type { PromptInput } from "../prompt-queue.ts";
 import { classifyFailure } from "../classify-error.ts";
 import type { AgentLink, ProcessParts, TurnOutcome } from "../session/process-session.ts";
 import { createTurnError } from "../turn-error.ts";
@@ -59,14 +60,20 @@ export class AcpLink implements AgentLink {
   }
 
   /** See AgentLink. */
-  async converse(text: string, turn: { readonly isCancelled: boolean }): Promise<TurnOutcome> {
+  async converse(
+    { text, images }: PromptInput,
+    turn: { readonly isCancelled: boolean },
+  ): Promise<TurnOutcome> {
     const preamble = this.#preamble ?? "";
     this.#preamble = null;
     this.#hasSystemError = false;
     try {
       const raw = await this.#parts.request("session/prompt", {
         sessionId: this.nativeSessionId,
-        prompt: [{ type: "text", text: preamble + text }],
+        prompt: [
+          ...images.map(({ mediaType, base64 }) => ({ type: "image", mimeType: mediaType, data: base64 })),
+          { type: "text", text: preamble + text },
+        ],
       });
       return this.#judgeResult(raw, turn.isCancelled);
     } catch (error) {

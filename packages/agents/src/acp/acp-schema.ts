@@ -147,7 +147,7 @@ export const sessionResultSchema = z.looseObject({
   models: z
     .looseObject({
       currentModelId: looseText,
-      availableModels: z.array(z.looseObject({ modelId: z.string() })).catch([]),
+      availableModels: z.array(z.looseObject({ modelId: z.string(), name: looseText })).catch([]),
     })
     .nullish()
     .catch(null),

@@ -12,11 +12,13 @@ import type {
 import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { openProcessParts } from "../session/open-process-parts.ts";
 import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
+import { askProcess } from "../session/ask-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import type { ProcessDriverOptions } from "../session/process-driver-options.ts";
 import type { ProcessParts } from "../session/process-session.ts";
 import { CLAUDE_CAPABILITIES, ClaudeLink } from "./claude-link.ts";
+import { listClaudeModels } from "./list-claude-models.ts";
 
 /** How to run Claude Code. `args` come after those that Canopy needs. */
 export type ClaudeDriverOptions = ProcessDriverOptions;
@@ -39,11 +41,17 @@ function toServer(server: AgentMcpServer): object {
   return { type: "stdio", command: server.command, args: server.args, env: server.env };
 }
 
+function conversationArguments(resume: AgentStartSpec["resume"], sessionId: string): string[] {
+  if (resume === null) return ["--session-id", sessionId];
+  if (resume.asFork !== true) return ["--resume", sessionId];
+  return ["--resume", resume.nativeSessionId, "--fork-session", "--session-id", sessionId];
+}
+
 function argumentsFor(spec: AgentStartSpec, sessionId: string): string[] {
   const servers = Object.fromEntries(spec.mcpServers.map((server) => [server.name, toServer(server)]));
   return [
     ...FIXED_ARGUMENTS,
-    ...(spec.resume === null ? ["--session-id", sessionId] : ["--resume", sessionId]),
+    ...conversationArguments(spec.resume, sessionId),
     ...(spec.model === null ? [] : ["--model", spec.model]),
     ...(spec.mcpServers.length === 0 ? [] : ["--mcp-config", JSON.stringify({ mcpServers: servers })]),
   ];
@@ -57,7 +65,8 @@ interface Launched {
 
 async function launch(options: ClaudeDriverOptions, spec: AgentStartSpec): Promise<Launched> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
-  const sessionId = spec.resume?.nativeSessionId ?? randomUUID();
+  const isOwn = spec.resume === null || spec.resume.asFork === true;
+  const sessionId = isOwn ? randomUUID() : (spec.resume?.nativeSessionId ?? "");
   const env = { ...OWN_ENV, ...spec.env, ...createTaskEnvironment(spec.task) };
   const command = [options.command, ...argumentsFor(spec, sessionId), ...(options.args ?? [])] as const;
   const child = await spec.spawn(command, { cwd: spec.cwd, env });
@@ -67,9 +76,12 @@ async function launch(options: ClaudeDriverOptions, spec: AgentStartSpec): Promi
   return { link, parts, startMs: options.startMs ?? DEFAULT_START_MS };
 }
 
-async function initialize(link: ClaudeLink, { systemAppend }: AgentStartSpec): Promise<void> {
+async function initialize(
+  link: ClaudeLink,
+  { systemAppend }: Pick<AgentStartSpec, "systemAppend">,
+): Promise<unknown> {
   const system = systemAppend === null ? {} : { appendSystemPrompt: systemAppend };
-  await link.control({ subtype: "initialize", ...system });
+  return await link.control({ subtype: "initialize", ...system });
 }
 
 async function startClaude(options: ClaudeDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
@@ -114,5 +126,10 @@ export function createClaudeDriver(options: ClaudeDriverOptions): AgentDriver {
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
     start: (spec: AgentStartSpec) => startClaude(options, spec),
     prepare: (spec: AgentPrepareSpec) => prepareClaude(options, spec),
+    listModels: async (spec: AgentPrepareSpec) => {
+      const { link, parts, startMs } = await launch(options, createBlankSpec({ ...spec, model: null }));
+      const ask = async (): Promise<unknown> => initialize(link, { systemAppend: null });
+      return listClaudeModels(await askProcess(parts, { ask, startMs, spec }), spec.env);
+    },
   };
 }

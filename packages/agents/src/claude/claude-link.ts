@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Json, SubAgent } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { AgentCapabilities } from "../agent-driver.ts";
+import type { PromptInput } from "../prompt-queue.ts";
 import { classifyFailure } from "../classify-error.ts";
 import { readJsonLines } from "../session/json-lines.ts";
 import type { JsonMessage } from "../session/json-lines.ts";
@@ -96,12 +97,19 @@ export class ClaudeLink implements AgentLink {
   }
 
   /** See AgentLink. */
-  async converse(text: string, turn: { readonly isCancelled: boolean }): Promise<TurnOutcome> {
+  async converse(
+    { text, images }: PromptInput,
+    turn: { readonly isCancelled: boolean },
+  ): Promise<TurnOutcome> {
     if (this.#broken !== null) throw this.#broken;
     const { promise, resolve, reject } = Promise.withResolvers<ClaudeResult>();
     this.#turn = { resolve, reject };
     this.#result = null;
-    const message = { role: "user", content: [{ type: "text", text }] };
+    const pictures = images.map(({ mediaType, base64 }) => ({
+      type: "image",
+      source: { type: "base64", media_type: mediaType, data: base64 },
+    }));
+    const message = { role: "user", content: [...pictures, { type: "text", text }] };
     await this.#send({ type: "user", message, parent_tool_use_id: null, session_id: "" });
     const result = await promise;
     this.#turn = null;

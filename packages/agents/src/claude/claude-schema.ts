@@ -99,6 +99,19 @@ export const controlResponseSchema = z.looseObject({
   }),
 });
 
+/** What the answer to `initialize` says of models. */
+export const initializeAnswerSchema = z.looseObject({
+  models: z
+    .array(
+      z.looseObject({
+        value: z.string(),
+        displayName: z.string().optional(),
+        resolvedModel: z.string().optional(),
+      }),
+    )
+    .catch([]),
+});
+
 /** The agent takes a control request back. */
 export const controlCancelSchema = z.looseObject({ request_id: z.string() });
 

@@ -2,6 +2,7 @@ import { CANOPY_VERSION, CanopyError } from "@canopy/protocol";
 import type {
   AgentDriver,
   AgentMcpServer,
+  AgentModels,
   AgentPrepareSpec,
   AgentProbeSpec,
   AgentSession,
@@ -12,11 +13,13 @@ import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { openProcessParts } from "../session/open-process-parts.ts";
 import type { ProcessDriverOptions } from "../session/process-driver-options.ts";
 import type { ProcessParts } from "../session/process-session.ts";
+import { askProcess } from "../session/ask-process.ts";
 import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { CODEX_CAPABILITIES, CodexError, CodexLink } from "./codex-link.ts";
 import { threadResultSchema } from "./codex-schema.ts";
+import { listCodexModels } from "./list-codex-models.ts";
 
 /** How to run Codex. `args` go to `codex app-server`, such as `-c model_provider="local"`. */
 export type CodexDriverOptions = ProcessDriverOptions;
@@ -56,17 +59,21 @@ async function greet(link: CodexLink): Promise<void> {
   await link.notify("initialized");
 }
 
+function threadRequest(resume: AgentStartSpec["resume"], parameters: object): [string, object] {
+  if (resume === null) return ["thread/start", parameters];
+  const method = resume.asFork === true ? "thread/fork" : "thread/resume";
+  return [method, { ...parameters, threadId: resume.nativeSessionId }];
+}
+
 async function openThread(link: CodexLink, label: string, spec: AgentStartSpec): Promise<string | null> {
   const parameters = threadParameters(spec);
   let answer: unknown;
   try {
-    answer =
-      spec.resume === null
-        ? await link.request("thread/start", parameters)
-        : await link.request("thread/resume", { ...parameters, threadId: spec.resume.nativeSessionId });
+    answer = await link.request(...threadRequest(spec.resume, parameters));
   } catch (error) {
     if (!(error instanceof CodexError) || spec.resume === null) throw error;
-    const text = `${label} could not resume session ${spec.resume.nativeSessionId}: ${error.message}`;
+    const verb = spec.resume.asFork === true ? "fork" : "resume";
+    const text = `${label} could not ${verb} session ${spec.resume.nativeSessionId}: ${error.message}`;
     throw new CanopyError("agent.failed", text, {
       hint: "Start a new session and give it the transcript.",
       data: { kind: "resume-refused" },
@@ -144,5 +151,13 @@ export function createCodexDriver(options: CodexDriverOptions): AgentDriver {
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
     start: (spec: AgentStartSpec) => startCodex(options, spec),
     prepare: (spec: AgentPrepareSpec) => prepareCodex(options, spec),
+    listModels: async (spec: AgentPrepareSpec) => {
+      const { link, parts, startMs } = await launch(options, createBlankSpec(spec));
+      const ask = async (): Promise<AgentModels | null> => {
+        await greet(link);
+        return await listCodexModels(link, spec.cwd);
+      };
+      return await askProcess(parts, { ask, startMs, spec });
+    },
   };
 }

@@ -1,5 +1,6 @@
 import type { SubAgent } from "@canopy/protocol";
 import type { AgentCapabilities } from "../agent-driver.ts";
+import type { PromptInput } from "../prompt-queue.ts";
 import { classifyFailure } from "../classify-error.ts";
 import { readJsonLines } from "../session/json-lines.ts";
 import type { JsonMessage } from "../session/json-lines.ts";
@@ -110,12 +111,19 @@ export class CodexLink implements AgentLink {
   }
 
   /** See AgentLink. */
-  async converse(text: string, turn: { readonly isCancelled: boolean }): Promise<TurnOutcome> {
+  async converse(
+    { text, images }: PromptInput,
+    turn: { readonly isCancelled: boolean },
+  ): Promise<TurnOutcome> {
     const { promise, resolve, reject } = Promise.withResolvers<CodexTurn>();
     promise.catch(() => null);
     this.#turn = { resolve, reject };
     this.#ended = null;
-    const input = [{ type: "text", text, text_elements: [] }];
+    const pictures = images.map(({ mediaType, base64 }) => ({
+      type: "image",
+      url: `data:${mediaType};base64,${base64}`,
+    }));
+    const input = [...pictures, { type: "text", text, text_elements: [] }];
     try {
       const started = await this.request("turn/start", { threadId: this.#threadId, input });
       this.#turnId = turnResultSchema.safeParse(started).data?.turn.id ?? null;

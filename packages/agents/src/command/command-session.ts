@@ -33,7 +33,7 @@ export const COMMAND_CAPABILITIES: AgentCapabilities = {
   queue: "emulated",
   resume: false,
   fork: false,
-  images: false,
+  images: "emulated",
   systemAppend: "emulated",
   mcpHttp: false,
   modelList: false,
@@ -104,7 +104,7 @@ export class CommandSession implements AgentSession {
     this.#options = options;
     this.#spec = spec;
     this.#prompts = new PromptQueue(
-      (text) => this.#runTurn(text),
+      ({ text }) => this.#runTurn(text),
       () => this.#result({ reason: "cancelled", error: null }),
     );
     this.#writer.emit({ type: "session.started", nativeSessionId: null });

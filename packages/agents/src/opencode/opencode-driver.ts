@@ -14,6 +14,7 @@ import { isFoundAnywhere, probeCommand } from "../probe-command.ts";
 import { openProcessParts } from "../session/open-process-parts.ts";
 import type { ProcessDriverOptions } from "../session/process-driver-options.ts";
 import type { ProcessParts } from "../session/process-session.ts";
+import { askProcess } from "../session/ask-process.ts";
 import { createBlankSpec, prepareProcess } from "../session/prepare-process.ts";
 import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
@@ -141,5 +142,9 @@ export function createOpenCodeDriver(options: OpenCodeDriverOptions): AgentDrive
     probe: (spec: AgentProbeSpec) => probeCommand(command, ["--version"], spec),
     start: (spec: AgentStartSpec) => startOpenCode(options, spec),
     prepare: (spec: AgentPrepareSpec) => prepareOpenCode(options, spec),
+    listModels: async (spec: AgentPrepareSpec) => {
+      const { link, parts, startMs } = await launch(options, createBlankSpec(spec));
+      return await askProcess(parts, { ask: () => link.listModels(), startMs, spec });
+    },
   };
 }

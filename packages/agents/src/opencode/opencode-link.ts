@@ -1,7 +1,8 @@
 import type { Json, SubAgent } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import { z } from "zod";
-import type { AgentCapabilities, AgentStartSpec } from "../agent-driver.ts";
+import type { AgentCapabilities, AgentModels, AgentStartSpec } from "../agent-driver.ts";
+import type { PromptInput } from "../prompt-queue.ts";
 import { classifyFailure } from "../classify-error.ts";
 import { readJsonLines } from "../session/json-lines.ts";
 import type { JsonMessage } from "../session/json-lines.ts";
@@ -9,6 +10,7 @@ import type { AgentLink, ProcessParts, TurnOutcome } from "../session/process-se
 import { createTurnError } from "../turn-error.ts";
 import { withinMs } from "../within-ms.ts";
 import { OpenCodeMapper } from "./map-opencode-event.ts";
+import { listOpenCodeModels, takesImages } from "./opencode-models.ts";
 import {
   bridgeMessageSchema,
   openCodeMessageSchema,
@@ -43,6 +45,7 @@ const sessionSchema = z.looseObject({
   id: z.string(),
   parentID: z.string().optional(),
   title: z.string().optional(),
+  directory: z.string().optional(),
 });
 const retrySchema = z.looseObject({
   status: z.looseObject({
@@ -55,6 +58,10 @@ const retrySchema = z.looseObject({
 interface Answer {
   readonly status: number;
   readonly value: unknown;
+}
+
+function toFilePart({ name, mediaType, base64 }: PromptInput["images"][number]): Record<string, Json> {
+  return { type: "file", mime: mediaType, filename: name, url: `data:${mediaType};base64,${base64}` };
 }
 
 function parseText(text: string): unknown {
@@ -87,7 +94,7 @@ function judgeError(error: OpenCodeError, isCancelled: boolean): TurnOutcome {
 
 /** How a session speaks with OpenCode's server, through the bridge that runs beside it. */
 export class OpenCodeLink implements AgentLink {
-  readonly capabilities = OPENCODE_CAPABILITIES;
+  capabilities = OPENCODE_CAPABILITIES;
   readonly #parts: Omit<ProcessParts, "disconnect">;
   readonly #mapper: OpenCodeMapper;
   #spec: AgentStartSpec;
@@ -150,28 +157,47 @@ export class OpenCodeLink implements AgentLink {
     this.#spec = spec;
     await this.#ready.promise;
     const { resume } = spec;
-    const answer =
-      resume === null
-        ? await this.#ask("POST", "/session", { title: this.#spec.task?.title ?? "Canopy" })
-        : await this.#ask("GET", `/session/${encodeURIComponent(resume.nativeSessionId)}`);
+    const answer = await this.#openConversation(resume);
     const parsed = sessionSchema.safeParse(answer.value);
-    if (!parsed.success || answer.status !== 200) {
-      const { label } = this.#parts;
-      throw new CanopyError("agent.failed", `${label} opened no session (HTTP ${answer.status})`, {
+    const refuse = (why: string): CanopyError =>
+      new CanopyError("agent.failed", `${this.#parts.label} opened no session (${why})`, {
         data: { kind: resume === null ? "no-session" : "resume-refused" },
       });
-    }
+    if (!parsed.success || answer.status !== 200) throw refuse(`HTTP ${answer.status}`);
+    // It would go on in the files of the place where the conversation began.
+    const { directory = spec.cwd } = parsed.data;
+    if (resume !== null && directory !== spec.cwd) throw refuse(`it belongs to ${directory}`);
     this.#sessionId = parsed.data.id;
     this.#family.set(parsed.data.id, parsed.data.title ?? "");
+    // Other models are told of an image only that they cannot see it.
+    const { value } = await this.#ask("GET", "/config/providers");
+    if (!takesImages(value, spec.model)) this.capabilities = { ...OPENCODE_CAPABILITIES, images: "emulated" };
+  }
+
+  async #openConversation(resume: AgentStartSpec["resume"]): Promise<Answer> {
+    if (resume === null) return this.#ask("POST", "/session", { title: this.#spec.task?.title ?? "Canopy" });
+    const path = `/session/${encodeURIComponent(resume.nativeSessionId)}`;
+    return resume.asFork === true ? this.#ask("POST", `${path}/fork`, {}) : this.#ask("GET", path);
+  }
+
+  /** What the server offers, with the models of all providers that are set up. */
+  async listModels(): Promise<AgentModels | null> {
+    await this.#ready.promise;
+    const { status, value } = await this.#ask("GET", "/config/providers");
+    const config = await this.#ask("GET", "/config");
+    return status === 200 ? listOpenCodeModels(value, config.value) : null;
   }
 
   /** See AgentLink. */
-  async converse(text: string, turn: { readonly isCancelled: boolean }): Promise<TurnOutcome> {
+  async converse(
+    { text, images }: PromptInput,
+    turn: { readonly isCancelled: boolean },
+  ): Promise<TurnOutcome> {
     const { systemAppend, model } = this.#spec;
     const [providerID = "", ...rest] = (model ?? "").split("/");
     this.#gaveUp = null;
     const { status, value } = await this.#ask("POST", `/session/${this.#sessionId}/message`, {
-      parts: [{ type: "text", text }],
+      parts: [...images.map(toFilePart), { type: "text", text }],
       ...(systemAppend === null ? {} : { system: systemAppend }),
       ...(rest.length === 0 ? {} : { model: { providerID, modelID: rest.join("/") } }),
     });

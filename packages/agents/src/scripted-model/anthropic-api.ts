@@ -1,3 +1,4 @@
+import { findImages } from "./find-images.ts";
 import type { AnswerBlock, ApiError, Frame, ModelAnswer, ModelApi, ModelRequest } from "./model-api.ts";
 import { contentText, field, frame, listField, parameterNames, splitAnswer, textField } from "./model-api.ts";
 
@@ -37,6 +38,7 @@ function parseRequest(body: unknown): ModelRequest {
       contentText(field(body, "system")),
       ...extra.map((message) => contentText(field(message, "content"))),
     ].join("\n"),
+    images: findImages(messages),
     answerSchema: field(field(field(body, "output_config"), "format"), "schema") ?? null,
   };
 }

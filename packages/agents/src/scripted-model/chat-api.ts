@@ -1,3 +1,4 @@
+import { findImages } from "./find-images.ts";
 import type { AnswerBlock, ApiError, Frame, ModelAnswer, ModelApi, ModelRequest } from "./model-api.ts";
 import { contentText, field, frame, listField, parameterNames, splitAnswer, textField } from "./model-api.ts";
 
@@ -28,6 +29,7 @@ function parseRequest(body: unknown): ModelRequest {
       .filter((message) => SYSTEM_ROLES.has(field(message, "role")))
       .map((message) => contentText(field(message, "content")))
       .join("\n"),
+    images: findImages(messages),
     answerSchema: field(field(field(body, "response_format"), "json_schema"), "schema") ?? null,
   };
 }

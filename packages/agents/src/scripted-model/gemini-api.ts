@@ -1,3 +1,4 @@
+import { findImages } from "./find-images.ts";
 import type { AnswerBlock, ApiError, Frame, ModelAnswer, ModelApi, ModelRequest } from "./model-api.ts";
 import { field, frame, listField, parameterNames, splitAnswer, textField } from "./model-api.ts";
 
@@ -36,6 +37,7 @@ function parseRequest(body: unknown, url: URL): ModelRequest {
       text: partsText(content),
     })),
     system: partsText(field(body, "systemInstruction")),
+    images: findImages(listField(body, "contents")),
     answerSchema: field(config, "responseJsonSchema") ?? field(config, "responseSchema") ?? null,
   };
 }

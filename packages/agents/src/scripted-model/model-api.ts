@@ -10,6 +10,12 @@ export interface OfferedTool {
   readonly isCustom: boolean;
 }
 
+/** A picture that an agent sent to the model. */
+export interface RequestImage {
+  readonly mediaType: string;
+  readonly base64: string;
+}
+
 /** What a request to a model asks, the same for every API. */
 export interface ModelRequest {
   readonly model: string;
@@ -18,6 +24,8 @@ export interface ModelRequest {
   readonly turns: readonly ConversationTurn[];
   /** Everything that is not part of the conversation: system prompts and developer messages. */
   readonly system: string;
+  /** Pictures in the conversation, oldest first. */
+  readonly images: readonly RequestImage[];
   /** A JSON schema that the answer must fit, null for free text. */
   readonly answerSchema: unknown;
 }

@@ -1,3 +1,4 @@
+import { findImages } from "./find-images.ts";
 import type {
   AnswerBlock,
   ApiError,
@@ -56,6 +57,7 @@ function parseRequest(body: unknown): ModelRequest {
       textField(body, "instructions"),
       ...developer.map((item) => contentText(field(item, "content"))),
     ].join("\n"),
+    images: findImages(items),
     answerSchema: field(field(field(body, "text"), "format"), "schema") ?? null,
   };
 }

@@ -1,9 +1,10 @@
 import type { AgentEvent, ChildProcessHandle, Json, TurnEndReason } from "@canopy/protocol";
-import type { AgentCapabilities, AgentSession, TurnError, TurnResult } from "../agent-driver.ts";
+import type { AgentCapabilities, AgentSession, PromptImage, TurnError, TurnResult } from "../agent-driver.ts";
 import type { TextTail } from "../byte-lines.ts";
 import type { EventQueue } from "../event-queue.ts";
 import type { EventWriter } from "../event-writer.ts";
 import { PromptQueue } from "../prompt-queue.ts";
+import type { PromptInput } from "../prompt-queue.ts";
 import { createTurnError, describeExit, withTail } from "../turn-error.ts";
 import { withinMs } from "../within-ms.ts";
 import type { PermissionBroker } from "./permission-broker.ts";
@@ -53,7 +54,7 @@ export interface AgentLink {
   readonly nativeSessionId: string;
   readonly capabilities: AgentCapabilities;
   /** Sends a prompt and resolves when its turn is over. Rejects when the connection breaks. */
-  readonly converse: (text: string, turn: { readonly isCancelled: boolean }) => Promise<TurnOutcome>;
+  readonly converse: (input: PromptInput, turn: { readonly isCancelled: boolean }) => Promise<TurnOutcome>;
   /** Asks the agent to end its turn; may reject when it is gone. */
   readonly interrupt: () => Promise<void>;
 }
@@ -71,7 +72,7 @@ export class ProcessSession implements AgentSession {
     this.#parts = parts;
     this.#link = link;
     this.#prompts = new PromptQueue(
-      (text) => this.#runTurn(text),
+      (input) => this.#runTurn(input),
       () => this.#result({ reason: "cancelled", error: null }),
     );
     void parts.child.exited.then(() => this.#afterExit());
@@ -90,8 +91,8 @@ export class ProcessSession implements AgentSession {
   }
 
   /** See AgentSession. */
-  prompt(text: string): Promise<TurnResult> {
-    return this.#prompts.add(text);
+  prompt(text: string, images: readonly PromptImage[] = []): Promise<TurnResult> {
+    return this.#prompts.add(text, this.capabilities.images === true ? images : []);
   }
 
   /** See AgentSession. */
@@ -147,7 +148,7 @@ export class ProcessSession implements AgentSession {
     this.#finish();
   }
 
-  async #runTurn(text: string): Promise<TurnResult> {
+  async #runTurn(input: PromptInput): Promise<TurnResult> {
     const { writer, permissions } = this.#parts;
     if (this.#closing !== null) return this.#result({ reason: "cancelled", error: null });
     if (this.#isOver) return this.#result({ reason: "lost", error: await this.#crashError() });
@@ -155,7 +156,7 @@ export class ProcessSession implements AgentSession {
     const turn: RunningTurn = { isCancelled: false, ended, markEnded };
     this.#turn = turn;
     writer.beginTurn();
-    const outcome = await this.#converse(text, turn);
+    const outcome = await this.#converse(input, turn);
     permissions.cancelAll("turn-end");
     writer.endTurn(outcome.reason, outcome.error);
     this.#turn = null;
@@ -164,9 +165,9 @@ export class ProcessSession implements AgentSession {
     return result;
   }
 
-  async #converse(text: string, turn: RunningTurn): Promise<TurnOutcome> {
+  async #converse(input: PromptInput, turn: RunningTurn): Promise<TurnOutcome> {
     try {
-      return await this.#link.converse(text, turn);
+      return await this.#link.converse(input, turn);
     } catch {
       if (turn.isCancelled) return { reason: "cancelled", error: null };
       return { reason: "lost", error: await this.#crashError() };

@@ -6,6 +6,16 @@ import type { AgentDriver, AgentSession, AgentStartSpec } from "../agent-driver.
 const MAX_SEED_CHARS = 48_000;
 const MAX_ENTRY_CHARS = 4_000;
 
+/** Why a fresh session is told of another: that one was cut off, or this one begins as a copy of it. */
+export type SeedBeginning = "interrupted" | "forked";
+
+const BEGINNINGS: Readonly<Record<SeedBeginning, string>> = {
+  interrupted:
+    "You go on with a session that was interrupted. This is what was said and done in it; files are as it left them.",
+  forked:
+    "You begin with the conversation of another session, as a copy of it; that one goes on without you. This is what was said and done in it. Look at the files: they may not be as it left them.",
+};
+
 /** One line of what was said and done; prompts are not among an agent's events. */
 export type TranscriptLine = { readonly type: "prompt"; readonly text: string } | AgentEvent;
 
@@ -25,7 +35,10 @@ function describeLine(line: TranscriptLine): string | null {
 }
 
 /** What a fresh session is told about the one that it goes on with; the oldest part goes when it is too long. */
-export function createTranscriptSeed(transcript: readonly TranscriptLine[]): string {
+export function createTranscriptSeed(
+  transcript: readonly TranscriptLine[],
+  beginning: SeedBeginning = "interrupted",
+): string {
   const kept: string[] = [];
   let length = 0;
   for (const line of transcript.toReversed()) {
@@ -35,26 +48,23 @@ export function createTranscriptSeed(transcript: readonly TranscriptLine[]): str
     if (length > MAX_SEED_CHARS) break;
     kept.unshift(text);
   }
-  return [
-    "You go on with a session that was interrupted. This is what was said and done in it; files are as it left them.",
-    ...kept,
-  ].join("\n\n");
+  return [BEGINNINGS[beginning], ...kept].join("\n\n");
 }
 
 /**
- * Resumes a session, and when the agent has lost it or cannot resume starts a fresh one that is told our transcript.
+ * Resumes or forks a session, and when the agent has lost it or cannot do that starts a fresh one that is told our transcript.
  * `isFresh` says which. Throws what AgentDriver.start throws for reasons that a fresh session would not cure.
  */
 export async function startResumed(
   driver: AgentDriver,
-  spec: AgentStartSpec & { readonly resume: { readonly nativeSessionId: string } },
+  spec: AgentStartSpec & { readonly resume: NonNullable<AgentStartSpec["resume"]> },
   transcript: readonly TranscriptLine[],
 ): Promise<{ readonly session: AgentSession; readonly isFresh: boolean }> {
   try {
     return { session: await driver.start(spec), isFresh: false };
   } catch (error) {
     if (!isCanopyError(error) || error.code !== "agent.failed" || spec.signal.aborted) throw error;
-    const seed = createTranscriptSeed(transcript);
+    const seed = createTranscriptSeed(transcript, spec.resume.asFork === true ? "forked" : "interrupted");
     const systemAppend = spec.systemAppend === null ? seed : `${spec.systemAppend}\n\n${seed}`;
     return { session: await driver.start({ ...spec, resume: null, systemAppend }), isFresh: true };
   }

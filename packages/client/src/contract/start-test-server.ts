@@ -60,6 +60,12 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
     openProject: notHere,
     planRun: notHere,
     startRun: notHere,
+    images: { put: notHere, read: notHere },
+    agents: {
+      listModels: notHere,
+      checkModels: () => Promise.resolve([]),
+      requireConversational: () => Promise.resolve(),
+    },
     deliver: notHere,
     coordination: {
       handleHook: ({ body }) => Promise.resolve({ body, exitCode: 0 }),

@@ -4,6 +4,7 @@ import type { RoomDefinition } from "../kernel/room-definition.ts";
 import { contextFeature } from "../context/context-feature.ts";
 import { selectFeatureState, turnFeature } from "../turns/turn-feature.ts";
 import { parseWith } from "./parse-command.ts";
+import { toJson } from "./to-json.ts";
 
 /** One per goal inside a project: sessions with their prompts, turns and transcript. */
 export const featureRoom: RoomDefinition<FeatureCommand, FeatureEvent> = {
@@ -11,5 +12,5 @@ export const featureRoom: RoomDefinition<FeatureCommand, FeatureEvent> = {
   features: [turnFeature, contextFeature],
   parseCommand: (value) => parseWith<FeatureCommand>(featureCommandSchema, value),
   eventVersion: () => 1,
-  selectState: selectFeatureState,
+  selectState: (sql) => toJson(selectFeatureState(sql)),
 };

@@ -9,6 +9,7 @@ import { mailFeature } from "../mail/mail-feature.ts";
 import { queueFeature } from "../merge-queue/queue-feature.ts";
 import { presenceFeature } from "../presence/presence-feature.ts";
 import { scheduleFeature } from "../schedule/schedule-feature.ts";
+import { forkFeature } from "../sessions/fork-feature.ts";
 import { sessionFeature } from "../sessions/session-feature.ts";
 import { taskFeature } from "../tasks/task-feature.ts";
 import { waitFeature } from "../waits/wait-feature.ts";
@@ -31,6 +32,7 @@ export const projectRoom: RoomDefinition<ProjectCommand, ProjectEvent> = {
     mailFeature,
     waitFeature,
     boardFeature,
+    forkFeature,
   ],
   parseCommand: (value) => parseWith<ProjectCommand>(projectCommandSchema, value),
   eventVersion: () => 1,

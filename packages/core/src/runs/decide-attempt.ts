@@ -26,6 +26,7 @@ import { laneOf } from "../merge-queue/edit-stack.ts";
 import { describeConflict } from "../merge-queue/settle-conflict.ts";
 import { selectStack } from "../merge-queue/stack-rows.ts";
 import type { Sql } from "../kernel/sql.ts";
+import { buildFork } from "../sessions/decide-fork.ts";
 import { activateSession } from "../sessions/session-feature.ts";
 import { selectInquiry } from "../inquiries/inquiry-feature.ts";
 import { selectSections } from "../board/select-sections.ts";
@@ -96,6 +97,7 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     description: task.description,
     labels: task.labels,
     prompt,
+    ...(task.images === undefined ? {} : { images: task.images }),
     agent: attempt.agent,
     model: attempt.model,
     timeoutMs: selectTimeoutMs(context.sql, attempt) ?? task.timeoutMs ?? run.options.timeoutMs,
@@ -106,6 +108,7 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     askedBy: run.startedBy,
     ladder: attempt.ladder == null ? null : buildLadderJob(context.sql, attempt.ladder),
     continues: attempt.ladder == null ? buildContinued(context, attempt, earlier, prompt) : null,
+    forkOf: buildFork(context.sql, task, attempt),
     spent: selectSpent(context.sql, { attempt, run, earlier, nowMs: context.nowMs }),
   };
 }

@@ -236,3 +236,13 @@ test("[RN11] every open task has an answer to why it is not running", () => {
   driver.finish(driver.lease()[0]!);
   expect(why(driver, 3)).toEqual(["landing"]);
 });
+
+test("[RN14] a run's model goes with the run's agent", () => {
+  const driver = openProjectDriver();
+  driver.addTask("the run's");
+  driver.addTask("another agent's", { agent: "other" });
+  driver.addTask("of its own", { agent: "other", model: "small" });
+  driver.startRun({ model: "large", concurrency: 3 });
+  const chosen = selectActiveAttempts(driver.room.sql).map(({ agent, model }) => `${agent}: ${model}`);
+  expect(chosen.toSorted()).toEqual(["other: null", "other: small", "scripted: large"]);
+});

@@ -90,7 +90,8 @@ function startAttempt(context: Context, run: Run, task: Task): void {
     task,
     role: "worker",
     agent,
-    model: task.model ?? run.options.model,
+    // A model goes with the agent that it was said for.
+    model: task.model ?? (agent === run.options.agent ? run.options.model : null),
     ladder: null,
     sessionId: goesOn ? cutOff.sessionId : null,
   });

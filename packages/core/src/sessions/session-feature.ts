@@ -25,6 +25,12 @@ export function selectSessions(sql: Sql): Session[] {
   return sql.exec("SELECT value FROM sessions ORDER BY session_id").map((row) => parseSession(row));
 }
 
+function forkPointOf(attempt: Attempt, { forkOf }: Task): Pick<Session, "forkOf"> {
+  if (forkOf === undefined || attempt.ladder != null) return {};
+  const { sessionId, throughTurnId } = forkOf;
+  return { forkOf: { sessionId, throughTurnId } };
+}
+
 /** Emits the registration of the session in which an attempt runs. */
 export function registerSession(context: Context, attempt: Attempt, task: Task): void {
   const session: Session = {
@@ -36,6 +42,7 @@ export function registerSession(context: Context, attempt: Attempt, task: Task):
     agent: attempt.agent,
     model: attempt.model,
     nativeSessionId: null,
+    ...forkPointOf(attempt, task),
     state: "starting",
     endReason: null,
     sandboxLevel: null,

@@ -111,6 +111,7 @@ function decideSubmitPrompt(context: Context, command: Command<"prompt.submit">)
     sessionId: command.sessionId,
     author: command.author,
     text: command.text,
+    ...(command.images === undefined ? {} : { images: command.images }),
     delivery: command.delivery,
     state: "queued",
     atMs: context.nowMs,

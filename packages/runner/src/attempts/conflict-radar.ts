@@ -5,9 +5,8 @@ import type { Workspace } from "@canopy/workspace";
 import type { JobSource } from "../job-source.ts";
 import type { RunnerLog } from "../runner-log.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
+import { RADAR_FILE } from "./own-files.ts";
 
-/** Where an agent finds what else is being changed where it changes something. Not captured. */
-export const RADAR_FILE = ".canopy/radar.md";
 const EDIT_PAUSE_MS = 1500;
 
 /** What the radar needs. */
@@ -105,7 +104,7 @@ export class ConflictRadar {
   async #look(blip: Blip): Promise<void> {
     const { repository } = this.#context;
     const { workspace, attemptId, integrationRef } = blip.session;
-    const capture = await workspace.whilePaused(() => captureWorkspace(repository, workspace, [RADAR_FILE]));
+    const capture = await workspace.whilePaused(() => captureWorkspace(repository, workspace));
     const target = await readRef(repository, integrationRef);
     if (capture.tree === blip.tree && target === blip.target) return;
     blip.target = target;

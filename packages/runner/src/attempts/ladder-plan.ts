@@ -27,8 +27,6 @@ const MAX_DIFF_CHARS = 8000;
 const MAX_OUTPUT_CHARS = 12_000;
 const MAX_FILE_CHARS = 1_000_000;
 const MAX_PATHS = 200;
-/** Folders for the agent's eyes only. */
-export const LADDER_FOLDERS: readonly string[] = [".canopy/conflict", ".canopy/repair"];
 
 /** Keeps 60 % of the head and 40 % of the tail. */
 function shorten(text: string, maxChars: number): string {

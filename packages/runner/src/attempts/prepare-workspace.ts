@@ -56,7 +56,10 @@ function createNote({ job, note }: Pick<WorkspacePlan, "job" | "note">): Workspa
 }
 
 /** The integration branch's tip, or where it will begin. Throws `workspace.failed` when there is neither. */
-export async function readBase(repository: Repository, job: AttemptJob): Promise<string> {
+export async function readBase(
+  repository: Repository,
+  job: Pick<AttemptJob, "integrationRef" | "baseBranch">,
+): Promise<string> {
   const tip =
     (await readRef(repository, job.integrationRef)) ??
     (await readRef(repository, `refs/heads/${job.baseBranch}`));
@@ -75,14 +78,24 @@ export async function prepareWorkspace(plan: WorkspacePlan): Promise<PreparedWor
   const commit = plan.start ?? (await readBase(plan.repository, plan.job));
   const release = await plan.bases.keep(commit);
   try {
-    return { workspace: await createWorkspaceAt(plan, commit), release };
+    const workspaceId = plan.spareId ?? plan.job.attemptId;
+    const metadata = plan.spareId === undefined ? createMetadata(plan) : null;
+    return { workspace: await createWorkspaceAt({ ...plan, workspaceId, metadata }, commit), release };
   } catch (error) {
     await release();
     throw error;
   }
 }
 
-async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<Workspace> {
+/** What making a workspace needs; without a `metadata` nothing of it is looked for after a crash. */
+export interface WorkspaceOrder extends Omit<WorkspacePlan, "job" | "bases" | "note" | "spareId" | "start"> {
+  readonly job: Pick<AttemptJob, "agent" | "ladder" | "baseBranch">;
+  readonly workspaceId: string;
+  readonly metadata: Json;
+}
+
+/** Makes a workspace at a commit that is alive as long as it stands. Throws what prepareWorkspace throws. */
+export async function createWorkspaceAt(plan: WorkspaceOrder, commit: string): Promise<Workspace> {
   const { repository, job } = plan;
   const config = plan.config.workspace;
   const own = Object.hasOwn(plan.config.agents, job.agent) ? plan.config.agents[job.agent] : undefined;
@@ -95,7 +108,7 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
     readOnly: [repository.objectDirectory],
   });
   return await plan.workspaces.createWorkspace({
-    workspaceId: plan.spareId ?? job.attemptId,
+    workspaceId: plan.workspaceId,
     project: plan.project,
     source: createCheckoutSource(repository, commit, job.baseBranch),
     bring: await sortBring(plan.checkout, config.bring),
@@ -103,7 +116,7 @@ async function createWorkspaceAt(plan: WorkspacePlan, commit: string): Promise<W
     portCount: config.ports,
     environment: { inherit: plan.environment.inherited },
     sandbox,
-    metadata: plan.spareId === undefined ? createMetadata(plan) : null,
+    metadata: plan.metadata,
     signal:
       config.setup === undefined
         ? plan.signal

@@ -23,6 +23,7 @@ import { describeMissingKey } from "../sessions/agent-environment.ts";
 import { openBudgetInquiry, settleBreach } from "../sessions/budget-breach.ts";
 import { isConversational } from "../sessions/open-attempt-session.ts";
 import { PersonDesk, permissionsOf, toPermissionRules } from "../sessions/person-desk.ts";
+import { giveImages } from "../sessions/give-images.ts";
 import type { ProviderGate } from "../sessions/provider-gate.ts";
 import { accountOf } from "../sessions/provider-gate.ts";
 import { readInstructions } from "../sessions/read-instructions.ts";
@@ -32,11 +33,11 @@ import type { SpendingMeter } from "../sessions/spending-book.ts";
 import { createProcessEnvironment, createShellFile, writeShellFile } from "../sessions/shell-file.ts";
 import { startAgentSession } from "../sessions/start-agent-session.ts";
 import { describeActivity } from "./describe-activity.ts";
+import { describeMemory } from "./describe-memory.ts";
 import { failureOfTurn } from "./failure-of.ts";
 
 const ACTIVITY_EVERY_MS = 200;
 const JUDGE_EVERY_MS = 1_000;
-const TOLD_NOTICE = "the agent had lost its own conversation: it was told this transcript";
 
 /** What runAgent needs. */
 export interface AgentRun {
@@ -163,7 +164,10 @@ class AgentAtWork {
     const options = { burst, maxPerMinute, minPerMinute: Math.min(2, maxPerMinute) };
     if (isConversational(agent) && !signal.aborted)
       await gate.enter(account, options, signal).catch(() => undefined);
-    const result = await this.#session.prompt(prompt.text);
+    const { hosted, workspace } = this.#run;
+    const level = this.#session.capabilities.images;
+    const given = await giveImages({ hosted, workspace, level }, prompt);
+    const result = await this.#session.prompt(given.text, given.images);
     const { error } = result;
     gate.leave(account, options, {
       errorKind: error?.kind ?? null,
@@ -245,10 +249,13 @@ async function runLeg(run: AgentRun, transcript: SessionTranscript, leg: Leg): P
   const told = { hosted: run.hosted, instructions, prepared };
   if (run.hosted !== null && isConversational(agent))
     await writeShellFile(workspace.homeDirectory, createShellFile(agent, run.environment, spec.task));
-  const { session, memory } = await startAgentSession(agent.driver, spec, told);
-  if (memory === "told") await transcript.write({ type: "notice", level: "warn", text: TOLD_NOTICE });
+  const { session, memory, isFork } = await startAgentSession(agent.driver, spec, told);
+  const notice = describeMemory(memory, isFork ? job.forkOf : null);
+  if (notice !== null) await transcript.write(notice);
   run.onStart();
-  return await new AgentAtWork(run, transcript, session).work(leg.prompt);
+  // Who goes on with a conversation of its own has seen them.
+  const prompt = memory === "own" && !isFork ? { ...leg.prompt, images: [] } : leg.prompt;
+  return await new AgentAtWork(run, transcript, session).work(prompt);
 }
 
 /**
@@ -260,7 +267,7 @@ export async function runAgent(run: AgentRun): Promise<AgentOutcome> {
   const transcript = new SessionTranscript(source, job);
   let leg: Leg = {
     model: job.model ?? agent.model,
-    prompt: { text: run.prompt, author: job.askedBy, promptId: null },
+    prompt: { text: run.prompt, images: job.images ?? [], author: job.askedBy, promptId: null },
     prepared: run.prepared,
   };
   for (;;) {

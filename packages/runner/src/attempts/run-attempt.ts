@@ -20,7 +20,6 @@ import type { SessionWork } from "../sessions/session-work.ts";
 import type { WarmAgents, WarmRecipe } from "../sessions/warm-agents.ts";
 import { captureWorkspace } from "./capture-workspace.ts";
 import type { ConflictRadar } from "./conflict-radar.ts";
-import { RADAR_FILE } from "./conflict-radar.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
 import type { KeptKeys } from "./keep-keys.ts";
@@ -28,7 +27,7 @@ import { keepKeys } from "./keep-keys.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import type { LadderWork } from "./keep-ladder-work.ts";
 import { keepLadderWork } from "./keep-ladder-work.ts";
-import { LADDER_FOLDERS, layOutFiles } from "./ladder-plan.ts";
+import { layOutFiles } from "./ladder-plan.ts";
 import type { AttemptOrigin } from "./plan-origin.ts";
 import { planOrigin } from "./plan-origin.ts";
 import type { PreparedWorkspace } from "./prepare-workspace.ts";
@@ -342,8 +341,7 @@ async function keepWork(context: AttemptContext, job: AttemptJob, done: Work): P
     await workspace.stopProcesses();
     if (done.memory.length > 0)
       await context.homes?.keep(job.sessionId, workspace.homeDirectory, done.memory);
-    const leaveOut = plan === null ? [RADAR_FILE] : [RADAR_FILE, ...LADDER_FOLDERS];
-    const capture = await captureWorkspace(context.repository, workspace, leaveOut);
+    const capture = await captureWorkspace(context.repository, workspace);
     if (plan !== null && job.ladder !== null) {
       const work = await keepLadderWork(context, job, { ladder: job.ladder, plan, capture });
       await workspace.dispose();

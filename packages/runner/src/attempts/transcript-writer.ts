@@ -1,5 +1,13 @@
 import { createHash, randomUUID } from "node:crypto";
-import type { AgentEvent, AttemptId, PromptId, SessionId, TurnEndReason, TurnId } from "@canopy/protocol";
+import type {
+  AgentEvent,
+  AttemptId,
+  Image,
+  PromptId,
+  SessionId,
+  TurnEndReason,
+  TurnId,
+} from "@canopy/protocol";
 import { CanopyError, isLiveOnly } from "@canopy/protocol";
 import type { JobSource, SubmitOutcome } from "../job-source.ts";
 import { splitEntry } from "./split-entry.ts";
@@ -16,6 +24,7 @@ export interface TranscriptOptions {
   readonly attemptId: AttemptId;
   readonly author: string;
   readonly prompt: string;
+  readonly images: readonly Image[];
   /** Set when the room has the prompt already. */
   readonly promptId: PromptId | null;
 }
@@ -61,8 +70,9 @@ export class TranscriptWriter {
   }
 
   static async #submit(options: TranscriptOptions): Promise<string> {
-    const { source, featureId, sessionId, attemptId, author, prompt } = options;
-    const command = { type: "prompt.submit", sessionId, author, text: prompt };
+    const { source, featureId, sessionId, attemptId, author, prompt, images } = options;
+    const pictures = images.length === 0 ? {} : { images: [...images] };
+    const command = { type: "prompt.submit", sessionId, author, text: prompt, ...pictures };
     // An attempt asks the same thing of its session once, also when the answer was lost.
     const hash = createHash("sha256").update(prompt).digest("hex").slice(0, 16);
     const submitted = await source.submitToFeature(featureId, command, `prompt:${attemptId}:${hash}`);

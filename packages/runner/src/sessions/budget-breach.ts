@@ -27,7 +27,7 @@ export function settleBreach(
     return {
       type: "cheaper",
       model: action.model,
-      prompt: { text: prompt, author: "canopy", promptId: null },
+      prompt: { text: prompt, images: [], author: "canopy", promptId: null },
     };
   }
   // What is used up for all is no fault of the task at hand.

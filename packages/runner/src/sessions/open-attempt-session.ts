@@ -45,6 +45,11 @@ async function makeSocketFolder(home: string): Promise<string> {
   });
 }
 
+/** The session whose memory a fork begins with; null when it may not, or must not know all of it. */
+function forkedMemory({ forkOf }: AttemptJob): AttemptJob["sessionId"] | null {
+  return forkOf?.isWhole === true ? forkOf.sessionId : null;
+}
+
 /** Opens an attempt's session; what its agent remembers of earlier attempts is in its HOME afterwards. */
 export async function openAttemptSession(options: AttemptSessionOptions): Promise<AttemptSession> {
   const { host, homes, agent, job, workspace, config, signal } = options;
@@ -58,6 +63,7 @@ export async function openAttemptSession(options: AttemptSessionOptions): Promis
     workspace: work.tools,
     permissions: permissionsOf(config.permissions, job),
   });
-  if (hosted.readPast() !== null) await homes?.restore(job.sessionId, workspace.homeDirectory);
+  const remembered = hosted.readPast() === null ? forkedMemory(job) : job.sessionId;
+  if (remembered !== null) await homes?.restore(remembered, workspace.homeDirectory);
   return { hosted, work, [Symbol.asyncDispose]: () => hosted[Symbol.asyncDispose]() };
 }

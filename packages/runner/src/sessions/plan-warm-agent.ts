@@ -45,5 +45,5 @@ export function planWarmAgent(
 
 /** A driver may be handed a prepared agent for this: nothing of it was there before. */
 function isFresh(job: AttemptJob): boolean {
-  return job.ladder === null && job.continues === null && job.attemptNumber === 1;
+  return job.ladder === null && job.continues === null && job.forkOf === null && job.attemptNumber === 1;
 }

@@ -1,5 +1,5 @@
-import type { AttemptJob, PermissionConfig, PromptId, WorkspaceTools } from "@canopy/protocol";
-import type { AgentMcpServer, TranscriptLine } from "@canopy/agents";
+import type { AttemptJob, Image, PermissionConfig, PromptId, WorkspaceTools } from "@canopy/protocol";
+import type { AgentMcpServer, PromptImage, TranscriptLine } from "@canopy/agents";
 
 /** A session that an agent is about to work in. */
 export interface SessionOpening {
@@ -23,6 +23,7 @@ export interface SessionPast {
 export interface TurnPrompt {
   readonly promptId: PromptId | null;
   readonly text: string;
+  readonly images: readonly Image[];
   readonly author: string;
 }
 
@@ -32,8 +33,12 @@ export interface HostedSession extends AsyncDisposable {
   readonly mcpServers: readonly AgentMcpServer[];
   /** What was before, as of now; null when the session is new. */
   readPast(): SessionPast | null;
+  /** What a fork begins with; null for a session that is none. Without a `nativeSessionId` only our transcript is known. */
+  readOrigin(): SessionPast | null;
   /** What somebody asked of the session and is next in line; null when nothing is. */
   nextPrompt(): TurnPrompt | null;
+  /** Reads a picture of a prompt. Throws `thing.not-found` when it is not kept any more. */
+  readImage(image: Image): Promise<PromptImage>;
   /** Calls `listener` when something is to be asked instead of the running turn. Returns a function that ends it. */
   onInterrupt(listener: () => void): () => void;
 }

@@ -30,6 +30,7 @@ export class SessionTranscript {
       attemptId,
       author: prompt.author,
       prompt: prompt.text,
+      images: prompt.images,
       promptId: prompt.promptId,
     });
     for (const event of this.#early.splice(0)) await writer.write(event);

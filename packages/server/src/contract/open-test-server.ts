@@ -40,6 +40,12 @@ const NO_QUEUE: QueuePorts = {
   expirePatches: notHere,
 };
 
+const NO_AGENTS: ServerPorts["agents"] = {
+  listModels: notHere,
+  checkModels: () => Promise.resolve([]),
+  requireConversational: () => Promise.resolve(),
+};
+
 /** Makes a server with one project, `prj_web`. `change` replaces ports. */
 export function openTestServer(change: Partial<ServerPorts> = {}): TestServer {
   const host = openTestHost();
@@ -62,6 +68,8 @@ export function openTestServer(change: Partial<ServerPorts> = {}): TestServer {
     openProject: () => Promise.resolve(project),
     planRun: notHere,
     startRun: notHere,
+    images: { put: notHere, read: notHere },
+    agents: NO_AGENTS,
     deliver: notHere,
     coordination: {
       handleHook: ({ body }) => Promise.resolve({ body, exitCode: 0 }),

@@ -5,6 +5,7 @@ const STATUS_BY_CODE: Partial<Record<ErrorCode, number>> = {
   "request.invalid": 400,
   "usage.invalid": 400,
   "usage.unknown-agent": 400,
+  "usage.unknown-model": 400,
   "config.invalid": 400,
   "thing.ambiguous": 400,
   "repository.not-found": 400,

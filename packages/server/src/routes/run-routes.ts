@@ -60,9 +60,7 @@ const runs: readonly Route[] = [
     response: answerSchemas.run,
     body: runRequestSchema,
     successStatus: 201,
-    handle: async (call) => ({
-      run: await call.ports.startRun(readParam(call, "project"), call.body, call),
-    }),
+    handle: async (call) => await call.ports.startRun(readParam(call, "project"), call.body, call),
   }),
   route({
     method: "post",

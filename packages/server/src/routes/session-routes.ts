@@ -1,4 +1,4 @@
-import { CanopyError, answerSchemas } from "@canopy/protocol";
+import { CanopyError, answerSchemas, imagesSchema } from "@canopy/protocol";
 import type { Session } from "@canopy/protocol";
 import type { RoomHandle } from "@canopy/core";
 import {
@@ -13,12 +13,14 @@ import {
 import { z } from "zod";
 import type { Route, RouteCall } from "../http/route.ts";
 import { readNumberQuery, readParam, route } from "../http/route.ts";
+import { requireImages } from "./image-routes.ts";
 import { projectRoomOf, submitTo } from "./room-call.ts";
 
 const PATH = "/projects/:project";
 
 const promptBodySchema = z.strictObject({
   text: z.string().min(1).max(8_388_608),
+  images: imagesSchema.optional(),
   /** In line behind the running turn, or instead of it. */
   delivery: z.enum(["queue", "interrupt"]).default("queue"),
 });
@@ -86,16 +88,24 @@ export const SESSION_ROUTES: readonly Route[] = [
     body: promptBodySchema,
     response: answerSchemas.promptId,
     successStatus: 201,
-    handle: (call) => {
+    handle: async (call) => {
       const { sessionId, featureId, state } = requireSession(call);
       if (state === "ended" || state === "lost") {
         throw new CanopyError("conflict", `session ${sessionId} is ${state}`, {
           hint: "comment on its task, or file another; a run takes it up",
         });
       }
-      const { text, delivery } = call.body;
+      const { text, delivery, images = [] } = call.body;
+      await requireImages(call, images);
       const author = call.actor.id;
-      const command = { type: "prompt.submit", sessionId, author, text, delivery };
+      const command = {
+        type: "prompt.submit",
+        sessionId,
+        author,
+        text,
+        delivery,
+        ...(images.length === 0 ? {} : { images }),
+      };
       return submitTo(featureOf(call, featureId).room, call, command);
     },
   }),

@@ -1,4 +1,4 @@
-import type { Task, TaskStatus } from "@canopy/protocol";
+import type { Json, Task, TaskStatus } from "@canopy/protocol";
 import {
   answerSchemas,
   dependencyKindSchema,
@@ -20,6 +20,7 @@ import { RejectedError } from "../http/error-response.ts";
 import { parseBody } from "../http/parse-body.ts";
 import type { Route, RouteCall } from "../http/route.ts";
 import { readNumberQuery, readParam, route } from "../http/route.ts";
+import { requireImages } from "./image-routes.ts";
 import { projectRoomOf, submitTo } from "./room-call.ts";
 
 const holderSchema = z.strictObject({ holder: z.string().min(1).max(200) });
@@ -50,8 +51,24 @@ function findTask(room: RoomHandle, call: RouteCall<unknown>): Task {
 }
 
 /** A command about the task that the path names. */
-function submitForTask(call: RouteCall<unknown>, type: string, fields: object = {}): unknown {
+function submitForTask(call: RouteCall<unknown>, type: string, fields: object = {}): Json {
   return submitTo(projectRoomOf(call), call, { type, task: readParam(call, "task"), ...fields });
+}
+
+/** An agent that says which models it has is believed before anything is written. */
+async function checkModels(
+  call: RouteCall<unknown>,
+  tasks: readonly Pick<Task, "agent" | "model">[],
+): Promise<readonly string[]> {
+  const wanted = tasks.flatMap(({ agent, model }) =>
+    model === null ? [] : [{ agent, model, where: "the task's model" }],
+  );
+  if (wanted.length === 0) return [];
+  return await call.ports.agents.checkModels(readParam(call, "project"), wanted);
+}
+
+function withNotices(answer: Json, notices: readonly string[]): unknown {
+  return notices.length === 0 ? answer : { task: Reflect.get(Object(answer), "task"), notices };
 }
 
 const PATH = "/projects/:project/tasks";
@@ -114,7 +131,14 @@ const writing: readonly Route[] = [
     response: answerSchemas.task,
     body: newTaskSchema,
     successStatus: 201,
-    handle: (call) => submitTo(projectRoomOf(call), call, { type: "task.create", task: call.body }),
+    handle: async (call) => {
+      await requireImages(call, call.body.images ?? []);
+      const notices = await checkModels(call, [call.body]);
+      return withNotices(
+        submitTo(projectRoomOf(call), call, { type: "task.create", task: call.body }),
+        notices,
+      );
+    },
   }),
   route({
     method: "post",
@@ -122,7 +146,14 @@ const writing: readonly Route[] = [
     summary: "Adds or updates many tasks, all or nothing",
     response: answerSchemas.imported,
     body: z.strictObject({ tasks: z.array(newTaskSchema).min(1).max(10_000) }),
-    handle: (call) => submitTo(projectRoomOf(call), call, { type: "task.import", tasks: call.body.tasks }),
+    handle: async (call) => {
+      await requireImages(
+        call,
+        call.body.tasks.flatMap(({ images = [] }) => images),
+      );
+      await checkModels(call, call.body.tasks);
+      return submitTo(projectRoomOf(call), call, { type: "task.import", tasks: call.body.tasks });
+    },
   }),
   route({
     method: "patch",
@@ -130,7 +161,17 @@ const writing: readonly Route[] = [
     summary: "Changes fields of a task",
     response: answerSchemas.task,
     body: taskPatchSchema,
-    handle: (call) => submitForTask(call, "task.update", { patch: call.body }),
+    handle: async (call) => {
+      const { model, agent } = call.body;
+      const isChanged = model !== undefined || agent !== undefined;
+      const before = isChanged ? findTask(projectRoomOf(call), call) : { agent: null, model: null };
+      const after = {
+        agent: agent === undefined ? before.agent : agent,
+        model: model === undefined ? before.model : model,
+      };
+      const notices = await checkModels(call, [after]);
+      return withNotices(submitForTask(call, "task.update", { patch: call.body }), notices);
+    },
   }),
   route({
     method: "post",
