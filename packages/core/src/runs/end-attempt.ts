@@ -217,7 +217,7 @@ export function endAttempt(context: Context, attempt: Attempt, result: AttemptRe
   endSession(context, ended.sessionId, ended.state);
   giveClaimsBack(context, ended);
   closeInquiriesOf(context, ended.attemptId, ended.parkedFor);
-  countInRun(context, ended.runId, "attempts", result.usage);
+  countInRun(context, ended.runId, "attempts", ended);
   if (ended.ladder == null) settle(context, ended, result);
   else settleLadderAttempt(context, ended, result);
 }
