@@ -137,7 +137,15 @@ export const agentEventSchema = z.discriminatedUnion("type", [
     commands: z.array(z.object({ name: z.string(), description: z.string() })),
   }),
   z.object({ type: z.literal("compaction"), text: z.string() }),
-  z.object({ type: z.literal("notice"), level: z.enum(["debug", "info", "warn"]), text: z.string() }),
+  z.object({
+    type: z.literal("notice"),
+    level: z.enum(["debug", "info", "warn"]),
+    text: z.string(),
+    /** Its provider refused a request, which the agent makes again by itself: others of the account had better wait, too. */
+    refusal: z
+      .object({ kind: agentErrorKindSchema, retryAfterMs: z.int().nonnegative().optional() })
+      .optional(),
+  }),
   z.object({
     type: z.literal("error"),
     kind: agentErrorKindSchema,

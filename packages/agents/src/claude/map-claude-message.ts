@@ -1,3 +1,5 @@
+import type { AgentEvent } from "@canopy/protocol";
+import { classifyFailure } from "../classify-error.ts";
 import type { EventWriter } from "../event-writer.ts";
 import { emitRaw } from "../session/emit-raw.ts";
 import type { JsonMessage } from "../session/json-lines.ts";
@@ -9,6 +11,15 @@ import { toClaudeToolPatch, toolResultText } from "./claude-tool.ts";
 /** Said by every stream; what they tell is in other events or is of no use to anybody. */
 const QUIET_STREAM_EVENTS = new Set(["content_block_stop", "message_delta", "message_stop", "ping"]);
 const QUIET_SYSTEM = new Set(["status", "hook_started", "hook_response"]);
+
+/** The model's server refused, and Claude asks again by itself. */
+function describeRetry(message: JsonMessage): AgentEvent {
+  const { attempt, max_retries: most, error_status: status, retry_delay_ms: delayMs } = message;
+  const text = `the model's server answered ${String(status)}; try ${String(attempt)} of ${String(most)}`;
+  const { kind } = classifyFailure({ code: null, message: text, data: { status } });
+  const wait = typeof delayMs === "number" && delayMs >= 0 ? { retryAfterMs: Math.ceil(delayMs) } : undefined;
+  return { type: "notice", level: "warn", text, refusal: { kind, ...wait } };
+}
 
 /** Turns Claude's stream-json messages into canonical events. One for each session; never throws. */
 export class ClaudeMapper {
@@ -128,9 +139,7 @@ export class ClaudeMapper {
       return true;
     }
     if (subtype === "api_retry") {
-      const { attempt, max_retries: most, error_status: status } = message;
-      const text = `the model's server answered ${String(status)}; try ${String(attempt)} of ${String(most)}`;
-      this.#writer.emit({ type: "notice", level: "warn", text });
+      this.#writer.emit(describeRetry(message));
       return true;
     }
     if (subtype === "permission_denied") {

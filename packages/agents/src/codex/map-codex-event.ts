@@ -1,4 +1,5 @@
 import type { Usage } from "@canopy/protocol";
+import { classifyFailure } from "../classify-error.ts";
 import type { EventWriter, ToolPatch } from "../event-writer.ts";
 import { toolResultText } from "../claude/claude-tool.ts";
 import { emitRaw } from "../session/emit-raw.ts";
@@ -213,8 +214,10 @@ export class CodexMapper {
   #error(params: unknown): boolean {
     const parsed = errorEventSchema.safeParse(params);
     if (!parsed.success) return false;
-    if (parsed.data.willRetry)
-      this.#writer.emit({ type: "notice", level: "warn", text: parsed.data.error.message });
+    const { willRetry, error } = parsed.data;
+    if (!willRetry) return true;
+    const { kind } = classifyFailure({ code: null, message: error.message, data: error });
+    this.#writer.emit({ type: "notice", level: "warn", text: error.message, refusal: { kind } });
     return true;
   }
 
