@@ -42,11 +42,8 @@ function toLimits(limits: SandboxConfig["limits"]): SandboxLimits {
   };
 }
 
-function toContainer({
-  image = null,
-  engine = null,
-}: SandboxConfig["container"]): SandboxSettings["container"] {
-  return { image, engine };
+function toContainer({ image, engine }: SandboxConfig["container"]): SandboxSettings["container"] {
+  return { image: image ?? null, engine: engine ?? null };
 }
 
 /** Files that a person wrote into an agent's command line: naming a program there means that the agent may read it. */
