@@ -87,14 +87,15 @@ interface Launch {
   readonly driver: "acp" | "claude" | "codex" | "opencode";
   readonly command: readonly [string, ...string[]];
   readonly authentication: AcpAuthentication | null;
+  readonly measured: BuiltinAgent["measured"];
 }
 
-function launchedDriver({ name, driver, command, authentication }: Launch): AgentDriver {
+function launchedDriver({ name, driver, command, authentication, measured = {} }: Launch): AgentDriver {
   const [program, ...args] = command;
   if (driver === "claude") return createClaudeDriver({ name, command: program, args });
   if (driver === "codex") return createCodexDriver({ name, command: program, args });
   if (driver === "opencode") return createOpenCodeDriver({ name, command: program, args });
-  return createAcpDriver({ name, command, authentication });
+  return createAcpDriver({ name, command, authentication, measured });
 }
 
 function findBuiltin(name: string): BuiltinAgent | undefined {
@@ -135,6 +136,7 @@ function fromDefinition(name: string, definition: AgentDefinition, baseDirectory
     driver,
     command: [program, ...words, ...args],
     authentication: builtin?.authentication ?? null,
+    measured: builtin?.measured,
   });
   return { ...resolved, driver: launched };
 }
@@ -152,8 +154,9 @@ function usualCommand(
 function fromBuiltin(name: string): ResolvedAgent | null {
   const builtin = findBuiltin(name);
   if (builtin === undefined) return null;
-  const { command, authentication = null, credentialNames, driver = "acp" } = builtin;
-  return { ...bare(name, launchedDriver({ name, driver, command, authentication })), credentialNames };
+  const { command, authentication = null, credentialNames, driver = "acp", measured } = builtin;
+  const launched = launchedDriver({ name, driver, command, authentication, measured });
+  return { ...bare(name, launched), credentialNames };
 }
 
 /**
