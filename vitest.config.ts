@@ -1,6 +1,13 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** Tests of the real agents, which need programs that are installed beside the dependencies. */
+const AGENT_TESTS = [
+  "packages/agents/src/**/*.e2e.test.ts",
+  "packages/hooks/src/**/*.e2e.test.ts",
+  "apps/cli/src/e2e/{agent,real}-*.e2e.test.ts",
+];
+
 export default defineConfig({
   test: {
     reporters: ["default"],
@@ -40,9 +47,24 @@ export default defineConfig({
           // Real processes, mounts and kills on a machine that others use too: a second try, which the report names.
           retry: 1,
           include: ["packages/*/src/**/*.e2e.test.ts", "apps/*/src/**/*.e2e.test.ts"],
+          exclude: [...AGENT_TESTS, "**/node_modules/**"],
           testTimeout: 240_000,
           hookTimeout: 240_000,
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "e2e-agents",
+          environment: "node",
+          retry: 1,
+          include: AGENT_TESTS,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          maxWorkers: 2,
+          // After the other end-to-end tests, never beside them: those have time-outs to keep.
+          sequence: { groupOrder: 2 },
         },
       },
     ],

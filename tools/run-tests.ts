@@ -1,4 +1,4 @@
-// Runs the test projects (unit and do together, then e2e by itself) and ends with one line `N passed, N failed`.
+// Runs the test projects (unit and do together, then e2e by itself, then e2e-agents) and ends with one line `N passed, N failed`.
 // `--fast` runs unit only; every other argument is handed to vitest (file filters, -t NAME).
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -13,8 +13,13 @@ const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
 const args = process.argv.slice(2);
 const isFast = args.includes("--fast");
 const passedOn = args.filter((argument) => argument !== "--fast");
-// Tests of real processes measure time, so they do not share the machine with the rest.
-const groups = isFast ? [["unit"]] : [["unit", "do"], ["e2e"]];
+// Tests of real processes have time-outs to keep, so they do not share the machine with the rest.
+const groups = isFast
+  ? [["unit"]]
+  : [
+      ["unit", "do"],
+      ["e2e", "e2e-agents"],
+    ];
 
 function readReport(path: string): TestReport | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as TestReport) : undefined;

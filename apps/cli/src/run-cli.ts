@@ -116,6 +116,13 @@ function toUsageError(error: CommanderError, command: Command): CanopyError {
   return new CanopyError("usage.invalid", message, { hint: `${suggestion} see: ${path} --help`.trim() });
 }
 
+/** The modules that a command line needs: all of them only where the help lists all commands, or an error the nearest. */
+function chooseModules(wanted: string | undefined, args: readonly string[]): readonly CommandModule[] {
+  if (wanted === undefined && args.some((arg) => arg === "-V" || arg === "--version")) return [];
+  const chosen = MODULES.filter((module) => wanted !== undefined && module.names.includes(wanted));
+  return chosen.length > 0 ? chosen : MODULES;
+}
+
 /** Runs the command line and returns its exit code. Throws CanopyErrors, `usage.invalid` for wrong arguments. */
 export async function runCli(args: readonly string[]): Promise<number> {
   const program = createProgram();
@@ -124,8 +131,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     exitCode = code;
   };
   const wanted = args.find((arg) => !arg.startsWith("-"));
-  const chosen = MODULES.filter((module) => wanted !== undefined && module.names.includes(wanted));
-  for (const module of chosen.length > 0 ? chosen : MODULES) (await module.load())(program, setExit);
+  for (const module of chooseModules(wanted, args)) (await module.load())(program, setExit);
   passExitOverride(program);
   if (args.length === 0) {
     program.outputHelp();

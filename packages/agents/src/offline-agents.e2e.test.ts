@@ -22,7 +22,7 @@ test.skipIf(!SOME_ARE_INSTALLED)("the real agents work where there is no network
       join(ROOT, "node_modules/vitest/vitest.mjs"),
       "run",
       "--project",
-      "e2e",
+      "e2e-agents",
       "--reporter=json",
       "packages/agents/src/real-agents.e2e.test.ts",
       "-t",

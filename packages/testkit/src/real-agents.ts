@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import {
@@ -121,6 +121,17 @@ function openCodeConfig(modelUrl: string): string {
   });
 }
 
+/**
+ * OpenCode reads a list of all models of the world when it starts, for a second and 200 MB. The scripted one is in its configuration. The
+ * file lies where sandboxes of tests show the agents.
+ */
+function openCodeModels(): string {
+  const file = path.join(realAgentCache(), "no-models.json");
+  mkdirSync(realAgentCache(), { recursive: true });
+  if (!existsSync(file)) writeFileSync(file, "{}");
+  return file;
+}
+
 /** How a real agent is launched; every key is a dummy and every address is the scripted model's. */
 export function launchRealAgent(name: RealAgentName, program: string, modelUrl: string): RealAgentLaunch {
   if (name === "claude") {
@@ -140,6 +151,7 @@ export function launchRealAgent(name: RealAgentName, program: string, modelUrl: 
     const env = {
       OPENCODE_CONFIG_CONTENT: openCodeConfig(modelUrl),
       OPENCODE_DISABLE_MODELS_FETCH: "1",
+      OPENCODE_MODELS_PATH: openCodeModels(),
       OPENCODE_DISABLE_AUTOUPDATE: "1",
       OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
       npm_config_offline: "true",

@@ -12,7 +12,18 @@ export const CERTIFICATE_VARIABLES: readonly string[] = [
   "GIT_SSL_CAINFO",
 ];
 
-const ALWAYS_INHERITED = new Set(["PATH", "LANG", "TERM", "TZ", ...CERTIFICATE_VARIABLES]);
+/** By name, not all that begins with `LC_`: ssh servers let such names through, so people hand secrets over under them. */
+const LOCALE_VARIABLES =
+  `LC_ALL LC_CTYPE LC_COLLATE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME LC_ADDRESS LC_IDENTIFICATION LC_MEASUREMENT
+  LC_NAME LC_PAPER LC_TELEPHONE`.split(/\s+/);
+const ALWAYS_INHERITED = new Set([
+  "PATH",
+  "LANG",
+  "TERM",
+  "TZ",
+  ...LOCALE_VARIABLES,
+  ...CERTIFICATE_VARIABLES,
+]);
 
 /** What goes into a workspace's environment beside the fixed allow-list. */
 export interface EnvironmentRequest {
@@ -23,11 +34,11 @@ export interface EnvironmentRequest {
 }
 
 function isInherited(name: string, request: EnvironmentRequest): boolean {
-  return ALWAYS_INHERITED.has(name) || name.startsWith("LC_") || request.inherit?.includes(name) === true;
+  return ALWAYS_INHERITED.has(name) || request.inherit?.includes(name) === true;
 }
 
 /**
- * The environment of a workspace's processes: PATH, LANG, LC_*, TERM, TZ and the places of certificates of this process and what the caller names,
+ * The environment of a workspace's processes: PATH, LANG, the locale's LC_ variables, TERM, TZ and the places of certificates of this process and what the caller names,
  * nothing else; private HOME and TMPDIR; `CANOPY_WORKSPACE`, `CANOPY_ATTEMPT`, and with ports `CANOPY_WORKSPACE_PORT` (the first) and
  * `CANOPY_WORKSPACE_PORTS` (all, with commas).
  */
@@ -42,6 +53,8 @@ export function createWorkspaceEnvironment(
   }
   environment["HOME"] = layout.homeDirectory;
   for (const name of ["TMPDIR", "TMP", "TEMP"]) environment[name] = layout.tmpDirectory;
+  // A bash whose input is a socket, as Node's pipes are, else takes itself for a remote login and runs .bashrc instead of BASH_ENV.
+  environment["SHLVL"] = "1";
   environment["CANOPY_WORKSPACE"] = layout.path;
   environment["CANOPY_ATTEMPT"] = layout.workspaceId;
   if (ports[0] !== undefined) {

@@ -226,10 +226,18 @@ test("a process runs as the person, who cannot undo the mount, in a private home
   expect(workspace.homeDirectory.startsWith(workspace.path)).toBe(false);
 });
 
+test("bash with a pipe of Node's for its input runs BASH_ENV, as any other", async () => {
+  await using fixture = await setUp("worktree");
+  const workspace = await fixture.create("one", { environment: {} });
+  const script = 'echo "echo ran" > "$HOME/env"; BASH_ENV="$HOME/env" bash -c "cat; :"';
+  expect(await shell(workspace, script)).toBe("ran");
+});
+
 test("the environment is an allow-list", async () => {
   process.env["CANOPY_TEST_SECRET"] = "s";
   process.env["CANOPY_TEST_NAMED"] = "n";
   process.env["LC_TEST"] = "l";
+  process.env["LC_TIME"] = "C";
   try {
     await using fixture = await setUp("worktree");
     const workspace = await fixture.create("one", {
@@ -239,7 +247,7 @@ test("the environment is an allow-list", async () => {
     const inherited = ["LANG", "PATH", "TERM", "TZ", ...CERTIFICATE_VARIABLES].filter(
       (name) => process.env[name] !== undefined,
     );
-    const locale = Object.keys(process.env).filter((name) => name.startsWith("LC_"));
+    const locale = Object.keys(process.env).filter((name) => name.startsWith("LC_") && name !== "LC_TEST");
     const own = [
       "CANOPY_ATTEMPT",
       "CANOPY_WORKSPACE_PORT",
@@ -248,6 +256,7 @@ test("the environment is an allow-list", async () => {
       "CANOPY_WORKSPACE",
       "EXTRA",
       "HOME",
+      "SHLVL",
       "TEMP",
       "TMP",
       "TMPDIR",
@@ -265,7 +274,8 @@ test("the environment is an allow-list", async () => {
     ]);
     expect(seen.filter((name) => !expected.has(name))).toEqual([]);
   } finally {
-    for (const name of ["CANOPY_TEST_SECRET", "CANOPY_TEST_NAMED", "LC_TEST"]) delete process.env[name];
+    for (const name of ["CANOPY_TEST_SECRET", "CANOPY_TEST_NAMED", "LC_TEST", "LC_TIME"])
+      delete process.env[name];
   }
 });
 

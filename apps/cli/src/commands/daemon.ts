@@ -1,3 +1,4 @@
+import { isProcessAlive } from "@canopy/daemon/process";
 import type { DaemonStatus } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import type { RegisterCommands } from "../run-cli.ts";
@@ -41,15 +42,6 @@ function formatStatus(status: DaemonStatus): string {
   return formatTable(["", ""], rows).trimStart();
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
-}
-
 async function stopDaemon(): Promise<boolean> {
   const paths = daemonPaths();
   if (!(await isDaemonUp(paths))) return false;
@@ -57,7 +49,7 @@ async function stopDaemon(): Promise<boolean> {
   await connectDaemonApi(paths).request("POST", "/stop");
   if (info === null) return true;
   const deadline = Date.now() + STOP_TIMEOUT_MS;
-  while (isAlive(info.pid)) {
+  while (isProcessAlive(info.pid)) {
     if (Date.now() > deadline) {
       throw new CanopyError(
         "timed-out",

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { isProcessAlive } from "@canopy/daemon/process";
 import { CanopyError } from "@canopy/protocol/errors";
 import type { Json } from "@canopy/protocol";
 import type { RegisterCommands } from "../run-cli.ts";
@@ -38,11 +39,7 @@ async function stopDemoDaemon(): Promise<void> {
   if (info === null || !(await isDaemonUp(paths))) return;
   await connectDaemonApi(paths).request("POST", "/stop");
   for (let waitedMs = 0; waitedMs < 10_000; waitedMs += 20) {
-    try {
-      process.kill(info.pid, 0);
-    } catch {
-      return;
-    }
+    if (!isProcessAlive(info.pid)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { createModelScript, startScriptedModel } from "@canopy/agents";
 import type { LoggedRequest } from "@canopy/agents";
 import { printJson, printNote, printText } from "../output/print.ts";
 import { parseWhole } from "../parse-arguments.ts";
@@ -10,7 +9,8 @@ interface ScriptedModelCommandOptions {
   readonly json?: boolean;
 }
 
-function introduce(url: string): void {
+async function introduce(url: string): Promise<void> {
+  const { createModelScript } = await import("@canopy/agents");
   const script = createModelScript([
     { tool: "write", args: { path: "hello.txt", content: "hello\n" } },
     { text: "done" },
@@ -35,9 +35,10 @@ async function runScriptedModel(options: ScriptedModelCommandOptions): Promise<v
     const tell = options.json === true ? printNote : printText;
     tell(`${status} ${method} ${path}${stepIndex === null ? "" : ` step ${stepIndex + 1}`}`);
   };
+  const { startScriptedModel } = await import("@canopy/agents");
   const model = await startScriptedModel({ port: options.port, onRequest });
   if (options.json === true) printJson({ url: model.url });
-  else introduce(model.url);
+  else await introduce(model.url);
   await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
   await model.close();
 }

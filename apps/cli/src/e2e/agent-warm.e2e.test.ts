@@ -50,6 +50,7 @@ describe.each(["claude", "codex"] as const)("the real %s", (name) => {
       program: program ?? "",
       modelUrl: model.url,
       config: SANDBOX_WITH_LOOPBACK,
+      isWarm: true,
     });
     const before = model.requests.length;
     const script = createModelScript([
@@ -94,7 +95,7 @@ test.skipIf(findRealAgent("claude") === null)("nobody waits where it is switched
     name: "claude",
     program: findRealAgent("claude") ?? "",
     modelUrl: model.url,
-    config: [...SANDBOX_WITH_LOOPBACK, "[run]", "warm = false"],
+    config: SANDBOX_WITH_LOOPBACK,
   });
   const seen = await runTwo(project, createModelScript([{ tool: "bash", args: LIST }, { text: "the end" }]));
   expect(seen["CANOPY_ATTEMPT"]?.slice(0, 4)).toBe("att_");

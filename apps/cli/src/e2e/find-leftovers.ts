@@ -1,6 +1,8 @@
 import { readFile, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 
+export { isProcessAlive } from "@canopy/daemon/process";
+
 /** A process that has to do with a folder. */
 export interface FoundProcess {
   readonly pid: number;
@@ -15,15 +17,6 @@ export interface Leftovers {
   readonly workspaces: readonly string[];
   readonly trash: readonly string[];
   readonly isClean: boolean;
-}
-
-/** True while a process with this number runs. */
-export function isProcessAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }
 
 async function listPids(): Promise<number[]> {

@@ -54,6 +54,9 @@ async function createProject(
     "attempts = 0",
     "[retries.conflict]",
     "limit = 1",
+    // An agent that waits for a task would be one more start with every task.
+    "[run]",
+    "warm = false",
     "[agents.real]",
     `driver = ${JSON.stringify(driver)}`,
     `command = ${JSON.stringify(first)}`,

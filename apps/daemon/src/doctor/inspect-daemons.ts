@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync }
 import { createConnection } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import type { DaemonPaths } from "../home/daemon-paths.ts";
+import { isProcessAlive } from "../home/is-process-alive.ts";
 import type { Finding } from "./finding.ts";
 
 const MAIN = /apps\/daemon\/src\/main\.ts$/;
@@ -14,14 +15,6 @@ function readPid(infoPath: string): number | null {
     return typeof pid === "number" ? pid : null;
   } catch {
     return null;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }
 
@@ -77,7 +70,7 @@ function inspectTraces(paths: DaemonPaths): Finding {
   const name = "daemon-lock";
   const pid = readPid(paths.infoPath);
   if (isLocked(paths.lockPath)) {
-    if (pid !== null && isAlive(pid)) return { name, state: "ok", detail: `held by pid ${pid}` };
+    if (pid !== null && isProcessAlive(pid)) return { name, state: "ok", detail: `held by pid ${pid}` };
     const hint =
       "it may be starting; if this stays, end the process that has daemon.lock open (fuser daemon.lock)";
     return { name, state: "failed", detail: `${paths.lockPath} is held, but no daemon says it runs`, hint };

@@ -21,6 +21,7 @@ export interface ListenOptions {
 }
 
 const CLOSE_GRACE_MS = 1000;
+const IDLE_CHECK_MS = 20;
 
 /** Listens on the loopback port and on the unix socket. Throws `daemon.port-taken` or `daemon.locked`. */
 export async function listen({ server, port, socketPath }: ListenOptions): Promise<Listening> {
@@ -95,11 +96,15 @@ function answers(socketPath: string): Promise<boolean> {
   });
 }
 
-/** Closes a server: at once what is idle, after a moment what is not. */
+/**
+ * Closes a server: what is idle at once, what is not when it becomes so (a connection that is kept alive stays open by itself after
+ * its answer), and the rest after a moment.
+ */
 export async function closeServer(server: HttpServer): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const force = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
   await closed;
+  clearInterval(idle);
   clearTimeout(force);
 }

@@ -11,6 +11,8 @@ import type { PermissionBroker } from "./permission-broker.ts";
 
 /** How long the last words of a dead process may take to be read. */
 const LAST_WORDS_MS = 500;
+/** Some agents do not end with their input while a tool server of theirs lives; a signal they hear. */
+const LEAVE_MS = 300;
 const IDLE_CHECK_MS = 250;
 const IDLE_LIMIT = 4;
 
@@ -139,7 +141,7 @@ export class ProcessSession implements AgentSession {
       await withinMs(turn.ended, graces.endInputMs);
     }
     child.endInput();
-    await withinMs(child.exited, graces.endInputMs);
+    await withinMs(child.exited, Math.min(LEAVE_MS, graces.endInputMs));
     await child.stop(graces.stopMs);
     if (turn !== null) await this.#awaitLastWords(turn);
     disconnect();

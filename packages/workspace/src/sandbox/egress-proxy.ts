@@ -4,11 +4,12 @@ import { createServer, request as requestHttp } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { mkdir, open } from "node:fs/promises";
 import { BlockList, connect, isIP } from "node:net";
-import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { forwardWithCredential, matchCredential } from "./proxy-credentials.ts";
 import type { ProxyCredential } from "./proxy-credentials.ts";
+import { connectThroughProxy, createProxiedAgent, findUpstreamProxy } from "./upstream-proxy.ts";
+import type { FindUpstream } from "./upstream-proxy.ts";
 
 /** Where the proxy is in a sandbox, on the sandbox's own loopback. */
 export const PROXY_PORT = 3128;
@@ -37,6 +38,8 @@ export interface EgressOptions {
   readonly credentials?: readonly ProxyCredential[];
   /** Listens on a port of the machine's loopback instead of a socket file, where there is no loopback of the sandbox's own. */
   readonly isOnLoopback?: boolean;
+  /** The proxy that stands between this machine and an address; what this process's environment says when left out. */
+  readonly findUpstream?: FindUpstream;
   /** Told of each host, port and reason once. */
   readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
 }
@@ -101,6 +104,19 @@ export function isPrivateAddress(address: string): boolean {
   return family === 0 || PRIVATE.check(address, family === 6 ? "ipv6" : "ipv4");
 }
 
+/** Where to connect to: an address, or a name and the proxy that is told it. */
+interface Way {
+  readonly address: string;
+  readonly proxy: URL | null;
+}
+
+function startTunnel(client: Duplex, upstream: Duplex, head: Buffer): void {
+  client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+  if (head.length > 0) upstream.write(head);
+  upstream.pipe(client);
+  client.pipe(upstream);
+}
+
 class Proxy implements EgressProxy {
   readonly socketPath: string;
   port = PROXY_PORT;
@@ -111,12 +127,14 @@ class Proxy implements EgressProxy {
   readonly #told = new Set<string>();
   readonly #onRefusal: EgressOptions["onRefusal"];
   readonly #credentials: readonly ProxyCredential[];
+  readonly #findUpstream: FindUpstream;
 
   constructor(folder: string, options: EgressOptions) {
     this.socketPath = join(folder, SOCKET_NAME);
     this.#rules = options.allow.map(parseEgressRule);
     this.#onRefusal = options.onRefusal;
     this.#credentials = options.credentials ?? [];
+    this.#findUpstream = options.findUpstream ?? findUpstreamProxy;
     this.#server = createServer((request, response) => void this.#forward(request, response));
     this.#server.on("connect", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       void this.#tunnel(request.url ?? "", socket, head);
@@ -163,15 +181,21 @@ class Proxy implements EgressProxy {
     socket.on("error", () => socket.destroy());
   }
 
-  /** The address to connect to, or null when it may not be. Asked once, so that a second answer cannot differ. */
-  async #admit(host: string, port: number): Promise<string | null> {
+  /**
+   * The way to an address, or null when it may not be. A name is asked once, so that a second answer cannot differ; where
+   * a proxy stands between, that proxy asks, for behind many of them no name can be asked from here.
+   */
+  async #admit(scheme: "http" | "https", host: string, port: number): Promise<Way | null> {
     const plain = host.replace(/^\[|\]$/g, "");
     if (!isOnList(this.#rules, plain, port)) return this.#refuse(plain, port, "not-on-list");
+    const proxy = this.#findUpstream(`${scheme}://${host}:${port}`);
+    if (proxy !== null) return { address: plain, proxy };
     // An address that a person wrote down is meant; a name must not lead into a private network.
-    if (isIP(plain) !== 0) return plain;
+    if (isIP(plain) !== 0) return { address: plain, proxy };
     const found = await lookup(plain).catch(() => null);
     if (found === null) return this.#refuse(plain, port, "not-found");
-    return isPrivateAddress(found.address) ? this.#refuse(plain, port, "private-address") : found.address;
+    if (isPrivateAddress(found.address)) return this.#refuse(plain, port, "private-address");
+    return { address: found.address, proxy };
   }
 
   #refuse(host: string, port: number, reason: Refusal["reason"]): null {
@@ -185,41 +209,49 @@ class Proxy implements EgressProxy {
     return null;
   }
 
-  #open(address: string, port: number): Socket {
-    const socket = connect({ host: address, port });
-    socket.setTimeout(CONNECT_WITHIN_MS, () => socket.connecting && socket.destroy());
-    this.#keep(socket);
-    return socket;
-  }
-
   async #tunnel(target: string, client: Duplex, head: Buffer): Promise<void> {
     this.#keep(client);
     const [, host = "", port = ""] = /^(\[[^\]]+\]|[^:]+):(\d+)$/.exec(target) ?? [];
-    const address = host === "" ? null : await this.#admit(host, Number(port));
-    if (address === null) {
+    const way = host === "" ? null : await this.#admit("https", host, Number(port));
+    if (way === null) {
       client.end(
         `HTTP/1.1 403 Forbidden\r\nX-Canopy-Refused: ${encodeURI(host)}:${port}\r\nContent-Length: 0\r\n\r\n`,
       );
-      return;
+    } else if (way.proxy === null) {
+      const upstream = connect({ host: way.address, port: Number(port) });
+      upstream.setTimeout(CONNECT_WITHIN_MS, () => upstream.connecting && upstream.destroy());
+      this.#join(client, upstream);
+      upstream.once("connect", () => startTunnel(client, upstream, head));
+    } else {
+      connectThroughProxy(way.proxy, target, CONNECT_WITHIN_MS, (error, upstream, first) => {
+        if (upstream === undefined) {
+          const reason = encodeURI(error?.message ?? "no answer");
+          client.end(`HTTP/1.1 502 Bad Gateway\r\nX-Canopy-Upstream: ${reason}\r\nContent-Length: 0\r\n\r\n`);
+          return;
+        }
+        this.#join(client, upstream);
+        startTunnel(client, upstream, head);
+        if (first !== undefined && first.length > 0) client.write(first);
+      });
     }
-    const upstream = this.#open(address, Number(port));
-    upstream.once("connect", () => {
-      client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
-      if (head.length > 0) upstream.write(head);
-      upstream.pipe(client);
-      client.pipe(upstream);
-    });
+  }
+
+  /** Whichever of the two ends, ends the other. */
+  #join(client: Duplex, upstream: Duplex): void {
+    this.#keep(upstream);
     upstream.once("close", () => client.end());
     client.once("close", () => upstream.destroy());
+    if (client.destroyed) upstream.destroy();
   }
 
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const own = matchCredential(this.#credentials, request.url ?? "");
-    if (own !== null) return forwardWithCredential(request, response, own.credential, own.path);
+    if (own !== null)
+      return forwardWithCredential({ request, response, ...own, findUpstream: this.#findUpstream });
     const url = URL.parse(request.url ?? "");
     const port = url === null || url.port === "" ? 80 : Number(url.port);
-    const address = url?.protocol === "http:" ? await this.#admit(url.hostname, port) : null;
-    if (url === null || address === null) {
+    const way = url?.protocol === "http:" ? await this.#admit("http", url.hostname, port) : null;
+    if (url === null || way === null) {
       response
         .writeHead(403, { "content-type": "text/plain" })
         .end(
@@ -230,7 +262,14 @@ class Proxy implements EgressProxy {
     const headers = { ...request.headers, host: url.host };
     Reflect.deleteProperty(headers, "proxy-connection");
     Reflect.deleteProperty(headers, "proxy-authorization");
-    const options = { host: address, port, method: request.method, path: url.pathname + url.search, headers };
+    const options = {
+      host: way.address,
+      port,
+      method: request.method,
+      path: url.pathname + url.search,
+      headers,
+      ...(way.proxy === null ? {} : { agent: createProxiedAgent("http:", way.proxy) }),
+    };
     const upstream = requestHttp(options, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);

@@ -18,6 +18,8 @@ const perl = (name: string, code: string, needsRoot?: true): EscapeAttempt => ({
   script: `perl -e '${code}'`,
   ...(needsRoot === undefined ? {} : { needsRoot }),
 });
+/** Blocked wherever there is a process namespace. */
+const ofOthers = (attempt: EscapeAttempt): EscapeAttempt => ({ ...attempt, isProcess: true });
 const root = (name: string, script: string): EscapeAttempt => ({ name, script, needsRoot: true });
 
 const FILES: readonly EscapeAttempt[] = [
@@ -46,11 +48,14 @@ const FILES: readonly EscapeAttempt[] = [
     script: 'cat "../../../../../../../../../../../../..$OUT/secret" >/dev/null && echo GOT',
   },
   { name: "read through /proc/self/root", script: 'cat "/proc/self/root$OUT/secret" >/dev/null && echo GOT' },
-  {
+  ofOthers({
     name: "read through /proc/1/root",
     script: 'cat "/proc/$HOSTPID/root$OUT/secret" >/dev/null && echo GOT',
-  },
-  { name: "read through another's cwd", script: 'cat "/proc/$HOSTPID/cwd/secret" >/dev/null && echo GOT' },
+  }),
+  ofOthers({
+    name: "read through another's cwd",
+    script: 'cat "/proc/$HOSTPID/cwd/secret" >/dev/null && echo GOT',
+  }),
   { name: "hard link from outside", script: 'ln "$OUT/own" "$OUT/linked" && echo GOT' },
   {
     name: "a tar of outside",
@@ -114,7 +119,7 @@ const SYSTEM: readonly EscapeAttempt[] = [
   root("a capability", "[ $(grep CapEff /proc/self/status | cut -f2) != 0000000000000000 ] && echo GOT"),
   root("lower a nice value", "nice -n -5 true 2>&1 | grep -q . || echo GOT"),
   root("become another user", "setpriv --reuid 65534 --clear-groups true && echo GOT"),
-  root("enter process 1's namespaces", "nsenter -t $HOSTPID -m true && echo GOT"),
+  ofOthers(root("enter process 1's namespaces", "nsenter -t $HOSTPID -m true && echo GOT")),
   root("change the owner", 'touch "$TMPDIR/c" && chown 12345 "$TMPDIR/c" && echo GOT'),
   {
     name: "plant a set-user-id program",
@@ -151,30 +156,38 @@ const CALLS: readonly EscapeAttempt[] = [
   perl("a vsock", 'print "GOT\\n" if socket(my $s,40,1,0)'),
   perl("a packet socket", 'print "GOT\\n" if socket(my $s,17,3,0)', true),
   perl("a raw socket", 'print "GOT\\n" if socket(my $s,2,3,1)', true),
-  perl("signal a process of the host", 'print "GOT\\n" if kill 0, $ENV{HOSTPID}'),
-  perl(
-    "trace a process of the host",
-    'print "GOT\\n" if syscall(101,16,$ENV{HOSTPID}+0,0,0) == 0 and (syscall(101,17,$ENV{HOSTPID}+0,0,0), 1)',
+  ofOthers(perl("signal a process of the host", 'print "GOT\\n" if kill 0, $ENV{HOSTPID}')),
+  ofOthers(
+    perl(
+      "trace a process of the host",
+      'print "GOT\\n" if syscall(101,16,$ENV{HOSTPID}+0,0,0) == 0 and (syscall(101,17,$ENV{HOSTPID}+0,0,0), 1)',
+    ),
   ),
-  perl("a descriptor of a process of the host", 'print "GOT\\n" if syscall(434,$ENV{HOSTPID}+0,0) >= 0'),
+  ofOthers(
+    perl("a descriptor of a process of the host", 'print "GOT\\n" if syscall(434,$ENV{HOSTPID}+0,0) >= 0'),
+  ),
 ];
 
 const PROCESSES: readonly EscapeAttempt[] = [
   {
     name: "see a process of the host",
     script: '[ "$(tr "\\0" " " < /proc/$HOSTPID/cmdline)" = "sleep 4321 " ] && echo GOT',
+    isProcess: true,
   },
   {
     name: "read the environment of a process of the host",
     script: "grep -q canary-environment /proc/$HOSTPID/environ && echo GOT",
+    isProcess: true,
   },
   {
     name: "read the descriptors of a process of the host",
     script: "ls -l /proc/$HOSTPID/fd | grep -q null && echo GOT",
+    isProcess: true,
   },
   {
     name: "read through a descriptor that a process of the host has open",
     script: "grep -q canary-outside /proc/$HOSTPID/fd/3 && echo GOT",
+    isProcess: true,
   },
   {
     name: "the environment of who started Canopy",

@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, stat, writeFile } from "node:fs/promises";
 import { createSocket } from "node:dgram";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
@@ -12,6 +12,8 @@ import { openWorkspaceStore } from "../open-workspace-store.ts";
 import type { Workspace } from "../workspace.ts";
 import { ESCAPE_ATTEMPTS } from "./escape-attempts.ts";
 import type { EscapeAttempt } from "./escape-attempts.ts";
+import { LIFT_ATTEMPTS, ORPHAN_ATTEMPTS, PROCESS_ATTEMPTS } from "./process-attempts.ts";
+import { describePersonsEnvironment, fillPersonsHome } from "./process-host.ts";
 import type { SandboxSettings } from "./sandbox-settings.ts";
 import { PROCESS_SETTINGS } from "./sandbox-settings.ts";
 
@@ -44,27 +46,37 @@ async function listen(server: Server, where: object | string): Promise<number> {
 const outer = Object.values(networkInterfaces()).flat();
 const address = outer.find((each) => each?.family === "IPv4" && !each.internal)?.address ?? "127.0.0.1";
 
-async function makeHost(): Promise<{ env: Record<string, string>; close: () => void }> {
-  for (const name of ["secret", "open-to-all", "doomed", "movable", "own"])
-    await put(join(OUT, name), "canary-outside\n");
-  await chmod(join(OUT, "open-to-all"), 0o666);
-  await put(join(HOME, "ordinary"), "ordinary\n");
-  for (const path of CANARIES) await put(join(HOME, path), "canary-secret\n");
+/** A repository of the person's with one commit, whose name it answers. */
+async function makeRepository(): Promise<string> {
   const identity = ["-c", "user.name=a", "-c", "user.email=a@b.invalid"];
   await run("git", ["init", "-q", join(OUT, "repository")]);
   await run("git", [...identity, "commit", "-q", "--allow-empty", "-m", "one"], {
     cwd: join(OUT, "repository"),
   });
+  const { stdout } = await run("git", ["rev-parse", "HEAD"], { cwd: join(OUT, "repository") });
+  return stdout.trim();
+}
+
+async function makeHost(): Promise<{ env: Record<string, string>; close: () => Promise<void> }> {
+  for (const name of ["secret", "open-to-all", "doomed", "movable", "own"])
+    await put(join(OUT, name), "canary-outside\n");
+  await chmod(join(OUT, "open-to-all"), 0o666);
+  await put(join(HOME, "ordinary"), "ordinary\n");
+  for (const path of CANARIES) await put(join(HOME, path), "canary-secret\n");
+  const commit = await makeRepository();
   const secret = await open(join(OUT, "secret"));
   const victim = spawn("sleep", ["4321"], {
     cwd: OUT,
     env: { ...process.env, VICTIM: "canary-environment" },
     stdio: ["ignore", "ignore", "ignore", secret.fd],
+    // The first of a group of its own.
+    detached: true,
   });
   await secret.close();
   const other = { port: 0 };
   const servers = [0, 1, 2, 3, 4].map(() =>
     createServer((request, response) => {
+      if (request.url === "/authorization") return response.end(`${request.headers.authorization ?? ""}\n`);
       if (request.url !== "/redirect") return response.end("canary-server\n");
       return response.writeHead(302, { location: `http://${address}:${other.port}/` }).end("elsewhere\n");
     }),
@@ -81,6 +93,9 @@ async function makeHost(): Promise<{ env: Record<string, string>; close: () => v
   await once(udp, "listening");
   const env = {
     OUT,
+    PERSON: HOME,
+    NODE: process.execPath,
+    COMMIT: commit,
     HOSTPID: String(victim.pid),
     PORT: String(port),
     PORT6: String(port6),
@@ -88,7 +103,9 @@ async function makeHost(): Promise<{ env: Record<string, string>; close: () => v
     OTHERPORT: String(other.port),
     UDPPORT: String(udp.address().port),
   };
-  const close = (): void => {
+  const own = await open(join(OUT, "own"));
+  const close = async (): Promise<void> => {
+    await own.close();
     victim.kill("SIGKILL");
     udp.close();
     for (const server of servers) {
@@ -122,29 +139,47 @@ function canaryAttempts(home: string): EscapeAttempt[] {
   ]);
 }
 
-/** Leaves its session, its parent and its environment, and beats on. */
-const ORPHAN = `env -i /usr/bin/setsid /usr/bin/perl -e 'fork and exit; open P, ">", "orphan"; print P $$; close P; while (1) { open F, ">>", "beat"; print F "x"; close F; select undef, undef, undef, 0.02 }' & while [ ! -s beat ]; do sleep 0.02; done`;
-
-/** Whether a process outlives the end of all of its workspace's processes. */
-async function tryOrphan(workspace: Workspace): Promise<string> {
-  await execute(workspace, `cd "$CANOPY_WORKSPACE" && (${ORPHAN}) >/dev/null 2>&1`, {});
-  const beat = join(workspace.readablePath, "beat");
+/** Which processes outlive the end of all of their workspace's processes. */
+async function tryOrphans(workspace: Workspace): Promise<Record<string, string>> {
+  await Promise.all(ORPHAN_ATTEMPTS.map(({ script }) => execute(workspace, script, {})));
   await workspace.stopProcesses();
-  const { size } = await stat(beat);
-  const isAlive = await waitUntil(async () => (await stat(beat)).size > size, 700);
-  const pid = Number(await readFile(join(workspace.readablePath, "orphan"), "utf8"));
-  if (isAlive) process.kill(pid, "SIGKILL");
-  return isAlive ? "worked" : "blocked: it is gone";
+  const sizeOf = async (name: string): Promise<number> =>
+    (await stat(join(workspace.readablePath, name))).size;
+  const sizes = await Promise.all(ORPHAN_ATTEMPTS.map(({ name }) => sizeOf(name)));
+  const grows = await Promise.all(
+    ORPHAN_ATTEMPTS.map(({ name }, index) =>
+      waitUntil(async () => (await sizeOf(name)) > (sizes[index] ?? 0), 700),
+    ),
+  );
+  return Object.fromEntries(
+    ORPHAN_ATTEMPTS.map(({ name }, index) => [
+      name,
+      grows[index] === true ? "worked" : "blocked: it is gone",
+    ]),
+  );
+}
+
+/** Whose attempts are tried where: what level `process` promises is tried with the environment of a person. */
+function listAttempts(settings: SandboxSettings, isPerson: boolean): EscapeAttempt[] {
+  const isRoot = process.getuid?.() === 0;
+  const all = [...ESCAPE_ATTEMPTS, ...canaryAttempts(HOME)].filter(
+    ({ needsRoot }) => needsRoot !== true || isRoot,
+  );
+  if (settings.limits.openFileCount !== undefined) return [...LIFT_ATTEMPTS];
+  if (isPerson) return [...all.filter(({ isProcess }) => isProcess === true), ...PROCESS_ATTEMPTS];
+  // What is permitted concerns only the secrets.
+  return settings.permit.length > 0 ? canaryAttempts(HOME) : all;
 }
 
 async function tryAll(
   settings: SandboxSettings,
-  backend: "copy" | undefined,
+  attempts: readonly EscapeAttempt[],
   env: Record<string, string>,
 ): Promise<Record<string, string>> {
-  const cacheDirectory = join(base, `cache-${settings.level}-${settings.permit.length}`);
+  storeCount += 1;
+  const cacheDirectory = join(base, `cache-${storeCount}`);
   await using store = await openWorkspaceStore(
-    backend === undefined ? { cacheDirectory } : { cacheDirectory, backend },
+    settings.level === "none" ? { cacheDirectory, backend: "copy" } : { cacheDirectory },
   );
   const workspace = await store.createWorkspace({
     workspaceId: "escape",
@@ -152,13 +187,7 @@ async function tryAll(
     source: { commit: "c", populate: (directory) => writeFile(join(directory, "file"), "x") },
     sandbox: settings,
   });
-  const isRoot = process.getuid?.() === 0;
   const results: Record<string, string> = {};
-  const isTried = ({ needsRoot, isProcess }: EscapeAttempt): boolean =>
-    (needsRoot !== true || isRoot) && (settings.level !== "process" || isProcess === true);
-  // What is permitted concerns only the secrets.
-  const general = settings.permit.length > 0 ? [] : ESCAPE_ATTEMPTS;
-  const attempts = [...general, ...canaryAttempts(HOME)].filter(isTried);
   const next = attempts.values();
   const work = async (): Promise<void> => {
     for (const { name, script } of next) {
@@ -167,8 +196,9 @@ async function tryAll(
     }
   };
   await Promise.all(Array.from({ length: 4 }, work));
-  results["an orphaned daemon"] = await tryOrphan(workspace);
-  results["an ordinary file"] = (await execute(workspace, `cat "${HOME}/ordinary"`, {})).trim();
+  if (attempts.length > LIFT_ATTEMPTS.length) Object.assign(results, await tryOrphans(workspace));
+  if (settings.level !== "process")
+    results["an ordinary file"] = (await execute(workspace, `cat "${HOME}/ordinary"`, {})).trim();
   await workspace.dispose();
   return results;
 }
@@ -179,6 +209,7 @@ process.env["ANTHROPIC_API_KEY"] = "canary-key";
 process.env["SSH_AUTH_SOCK"] = join(OUT, "daemon.sock");
 const host = await makeHost();
 const port = host.env["PORT"] ?? "";
+let storeCount = 0;
 const sandbox: SandboxSettings = {
   ...PROCESS_SETTINGS,
   level: "sandbox",
@@ -187,9 +218,22 @@ const sandbox: SandboxSettings = {
   // A person opens their whole home by accident.
   readOnly: [HOME],
 };
-const inside = await tryAll(sandbox, undefined, host.env);
-const permitted = await tryAll({ ...sandbox, permit: [join(HOME, ".aws/credentials")] }, undefined, host.env);
-const without = await tryAll({ ...PROCESS_SETTINGS, level: "none" }, "copy", host.env);
-const atProcess = await tryAll({ ...PROCESS_SETTINGS, level: "process" }, undefined, host.env);
-host.close();
-process.stdout.write(`${JSON.stringify({ inside, permitted, without, atProcess })}\n`);
+const unenclosed: SandboxSettings = { ...PROCESS_SETTINGS, level: "none" };
+const play = (settings: SandboxSettings, isPerson: boolean): Promise<Record<string, string>> =>
+  tryAll(settings, listAttempts(settings, isPerson), host.env);
+const inside = await play(sandbox, false);
+const permitted = await play({ ...sandbox, permit: [join(HOME, ".aws/credentials")] }, false);
+const without = await play(unenclosed, false);
+// From here on Canopy is started by a person whose environment is full, and who lets everybody write their files.
+const person = { out: OUT, home: HOME, port };
+await fillPersonsHome(person);
+Object.assign(process.env, describePersonsEnvironment(person));
+process.umask(0);
+const limits = { openFileCount: 256, diskBytes: 20 * 2 ** 20 };
+const atProcess = {
+  ...(await play({ ...PROCESS_SETTINGS, level: "process" }, true)),
+  ...(await play({ ...PROCESS_SETTINGS, level: "process", limits }, true)),
+};
+const withoutAgain = { ...(await play(unenclosed, true)), ...(await play({ ...unenclosed, limits }, true)) };
+await host.close();
+process.stdout.write(`${JSON.stringify({ inside, permitted, without, atProcess, withoutAgain })}\n`);

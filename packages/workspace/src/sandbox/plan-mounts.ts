@@ -5,6 +5,7 @@ import type { WorkspaceLayout } from "../workspace-layout.ts";
 import { CERTIFICATE_VARIABLES } from "../workspace-environment.ts";
 import { createBlockList, expandHome, isBlocked, resolveAll } from "./block-list.ts";
 import { isWithin } from "./blocked-paths.ts";
+import { listLinked, listLinkedTools } from "./linked-tools.ts";
 import { planCaches } from "./plan-caches.ts";
 import type { SandboxSettings } from "./sandbox-settings.ts";
 
@@ -130,7 +131,8 @@ export function toolFolder(entry: string, home: string): string | null {
 }
 
 interface Shown {
-  readonly kind: "ro" | "rw";
+  /** A link stays one where what it leads to is shown: programs look beside the file that they really are. */
+  readonly kind: "ro" | "rw" | "link";
   readonly path: string;
   readonly real: string;
 }
@@ -140,18 +142,34 @@ async function listShown(options: MountPlanOptions, home: string): Promise<Shown
   const tools = options.path.split(":").map((entry) => toolFolder(entry, home));
   const rust = options.path.includes("/.cargo/bin") ? [join(home, ".rustup")] : [];
   const certificates = CERTIFICATE_VARIABLES.flatMap((name) => process.env[name] ?? []);
+  const named = settings.readOnly.map((path) => expandHome(path, home));
+  const linked = await Promise.all([
+    listLinkedTools(options.path, home, SYSTEM_FOLDERS),
+    ...named.map((path) => listLinked(path, home)),
+  ]);
   const wanted = [
     ...certificates,
     ...tools.filter((each) => each !== null),
     ...rust,
-    ...settings.readOnly.map((path) => expandHome(path, home)),
+    ...named,
+    ...linked.flat(),
   ];
   const [readOnly, caches] = await Promise.all([
     resolveAll(wanted),
     resolveAll(settings.caches.map((path) => expandHome(path, home))),
   ]);
+  const isLink = await Promise.all(
+    readOnly.map(async ({ path, real }) => {
+      const isSeen = readOnly.some((other) => other.path === other.real && isWithin(real, other.path));
+      return path !== real && isSeen && (await kindOf(path)) === "link";
+    }),
+  );
   return [
-    ...readOnly.map(({ path, real }): Shown => ({ kind: "ro", path, real })),
+    ...readOnly.map(({ path, real }, index): Shown => ({
+      kind: isLink[index] === true ? "link" : "ro",
+      path,
+      real,
+    })),
     ...caches.map(({ path, real }): Shown => ({ kind: "rw", path, real })),
   ];
 }
@@ -208,7 +226,7 @@ export async function planMounts(options: MountPlanOptions): Promise<MountStep[]
       !shown.some(
         (other) =>
           other !== each &&
-          other.kind === each.kind &&
+          (other.kind === each.kind || each.kind === "link") &&
           other.path !== each.path &&
           isWithin(each.path, other.path),
       ),

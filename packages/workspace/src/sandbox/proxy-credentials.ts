@@ -1,6 +1,8 @@
 import { request as requestHttp } from "node:http";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { request as requestHttps } from "node:https";
+import { createProxiedAgent } from "./upstream-proxy.ts";
+import type { FindUpstream } from "./upstream-proxy.ts";
 
 /** A key that the egress proxy adds for a sandbox that must not hold it. */
 export interface ProxyCredential {
@@ -123,23 +125,37 @@ function createHeaders(
   return { ...Object.fromEntries(kept), host, [credential.header]: credential.value };
 }
 
+/** A request for a provider, and the key that it gets. */
+export interface CredentialRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly credential: ProxyCredential;
+  /** Path and query below the credential's origin. */
+  readonly path: string;
+  readonly findUpstream: FindUpstream;
+}
+
 /** Passes a request on with the key: over TLS where the origin says so, whose certificate is checked. Redirects are handed back. */
-export function forwardWithCredential(
-  request: IncomingMessage,
-  response: ServerResponse,
-  credential: ProxyCredential,
-  path: string,
-): void {
+export function forwardWithCredential(options: CredentialRequest): void {
+  const { request, response, credential, path, findUpstream } = options;
   const origin = new URL(credential.origin);
   const target = new URL(`${origin.pathname.replace(/\/$/, "")}${path}`, origin);
   // A path such as //other.host/ must not choose another host.
   if (target.origin !== origin.origin) return void response.writeHead(400).end();
-  const send = target.protocol === "https:" ? requestHttps : requestHttp;
-  const headers = createHeaders(request, credential, target.host);
-  const upstream = send(target, { method: request.method ?? "GET", headers }, (answer) => {
-    response.writeHead(answer.statusCode ?? 502, answer.headers);
-    answer.pipe(response);
-  });
+  const isTls = target.protocol === "https:";
+  const proxy = findUpstream(target.origin);
+  const upstream = (isTls ? requestHttps : requestHttp)(
+    target,
+    {
+      method: request.method ?? "GET",
+      headers: createHeaders(request, credential, target.host),
+      ...(proxy === null ? {} : { agent: createProxiedAgent(isTls ? "https:" : "http:", proxy) }),
+    },
+    (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    },
+  );
   upstream.on("error", () => (response.headersSent ? response.destroy() : response.writeHead(502).end()));
   response.once("close", () => upstream.destroy());
   request.pipe(upstream);

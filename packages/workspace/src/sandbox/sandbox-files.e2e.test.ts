@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { mkdir, mkdtemp, readFile, realpath, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, realpath, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -151,4 +151,63 @@ test("a key that the proxy adds is used from inside, and is nowhere inside", asy
   expect(await ask(workspace, script)).toEqual(["an answer", "refused"]);
   expect(keys).toEqual(["canary-key"]);
   provider.close();
+});
+
+/** A program that says what lies beside it, where it really is. */
+async function install(program: string, link: string, target = join(home, program)): Promise<void> {
+  await put(program, '#!/bin/sh\ncat "$(dirname "$(readlink -f "$0")")/beside"\n');
+  await chmod(join(home, program), 0o755);
+  await put(join(dirname(program), "beside"), `beside ${program}\n`);
+  await mkdir(dirname(join(home, link)), { recursive: true });
+  await symlink(target, join(home, link));
+}
+
+test("programs work where their installers put them: links on PATH, and over links, and named in full", async () => {
+  // As npm installs with a prefix of `~/.local`, pipx, and a version that is chosen by a link.
+  await install(
+    ".local/lib/node_modules/npm-one/cli.js",
+    ".local/bin/npm-one",
+    "../lib/node_modules/npm-one/cli.js",
+  );
+  await install(".local/share/pipx/venvs/pipx-one/bin/pipx-one", ".local/bin/pipx-one");
+  await put(".local/share/pipx/venvs/pipx-one/pyvenv.cfg", "");
+  await install("project/bin/chosen", "versions/current");
+  await put("project/secret", "secret");
+  await symlink(join(home, "versions/current"), join(home, ".local/bin/chosen"));
+  await install("apart/node_modules/named/cli.js", "scripts/named");
+  await install(".ssh/bin/key", ".local/bin/key");
+  // As Claude Code's own installer does: one file, which needs nothing beside it.
+  await put(".local/share/claude/versions/2.1.0", "#!/bin/sh\necho claude\n");
+  await chmod(join(home, ".local/share/claude/versions/2.1.0"), 0o755);
+  await symlink(join(home, ".local/share/claude/versions/2.1.0"), join(home, ".local/bin/claude"));
+  await put(".local/share/claude/secret", "secret");
+  const path = process.env["PATH"];
+  process.env["PATH"] = `${join(home, ".local/bin")}:${path}`;
+  try {
+    await using workspace = await create({ readOnly: [join(home, "scripts/named")] });
+    const run = [
+      "claude",
+      "npm-one",
+      "pipx-one",
+      "chosen",
+      join(home, "scripts/named"),
+      `cat ${home}/.local/share/pipx/venvs/pipx-one/pyvenv.cfg && echo whole`,
+      `cat ${home}/.local/share/claude/secret`,
+      `cat ${home}/project/secret`,
+      "key",
+    ];
+    expect(await ask(workspace, run.map((each) => `${each} 2>/dev/null || echo no`).join("\n"))).toEqual([
+      "claude",
+      "beside .local/lib/node_modules/npm-one/cli.js",
+      "beside .local/share/pipx/venvs/pipx-one/bin/pipx-one",
+      "beside project/bin/chosen",
+      "beside apart/node_modules/named/cli.js",
+      "whole",
+      "no",
+      "no",
+      "no",
+    ]);
+  } finally {
+    process.env["PATH"] = path;
+  }
 });

@@ -22,6 +22,8 @@ export interface RealProjectOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Name of the folder; the agent's when left out. */
   readonly folder?: string;
+  /** Whether agents wait for tasks, which costs a further start of the agent with every task. Default false. */
+  readonly isWarm?: boolean;
 }
 
 /** Lines of `[sandbox]` with which an agent in the sandbox reaches the scripted model on this machine's loopback. */
@@ -44,6 +46,8 @@ export async function createRealProject(home: TestHome, options: RealProjectOpti
   const [first, ...args] = command;
   const config = [
     ...options.config,
+    "[run]",
+    `warm = ${options.isWarm === true}`,
     "[agents.real]",
     `driver = ${JSON.stringify(driver)}`,
     `command = ${JSON.stringify(first)}`,
