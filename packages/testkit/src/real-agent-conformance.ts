@@ -186,6 +186,7 @@ function testWork(bench: () => Bench, traits: RealAgentTraits): void {
     ).toBe(traits.tellsOutput);
     expect(results[1]?.usage.inputTokens).toBeGreaterThan(0);
     expect(results[1]?.usage.outputTokens).toBeGreaterThan(0);
+    expect(results[1]?.usage.costUsd !== null).toBe(bench().described.cost === true);
     const asked = bench().model.requests.filter((request) => request.stepIndex !== null);
     expect(JSON.stringify(asked)).toContain("CANOPY-SYSTEM-MARK");
     await trial.session.close();

@@ -53,7 +53,7 @@ function toCapabilities(
   return {
     steer: "emulated",
     queue: "emulated",
-    resume: caps.loadSession || caps.sessionCapabilities?.resume !== undefined,
+    resume: caps.loadSession || caps.sessionCapabilities?.resume !== undefined ? true : "emulated",
     fork: caps.sessionCapabilities?.fork === undefined ? "emulated" : true,
     images: caps.promptCapabilities.image ? true : "emulated",
     systemAppend: hasSystemPrompt ? true : "emulated",
