@@ -103,14 +103,15 @@ interface Launch {
   readonly driver: "acp" | "claude" | "codex" | "opencode";
   readonly command: readonly [string, ...string[]];
   readonly authentication: AcpAuthentication | null;
+  readonly measured: BuiltinAgent["measured"];
 }
 
-function launchedDriver({ name, driver, command, authentication }: Launch): AgentDriver {
+function launchedDriver({ name, driver, command, authentication, measured = {} }: Launch): AgentDriver {
   const [program, ...args] = command;
   if (driver === "claude") return createClaudeDriver({ name, command: program, args });
   if (driver === "codex") return createCodexDriver({ name, command: program, args });
   if (driver === "opencode") return createOpenCodeDriver({ name, command: program, args });
-  return createAcpDriver({ name, command, authentication });
+  return createAcpDriver({ name, command, authentication, measured });
 }
 
 function findBuiltin(name: string): BuiltinAgent | undefined {
@@ -171,6 +172,7 @@ function fromDefinition(name: string, definition: AgentDefinition, baseDirectory
     driver,
     command: [program, ...words, ...args],
     authentication: authenticationOf(builtin, definition),
+    measured: builtin?.measured,
   });
   return { ...resolved, driver: launched };
 }
@@ -193,8 +195,8 @@ function usualCommand(
 function fromBuiltin(name: string): ResolvedAgent | null {
   const builtin = findBuiltin(name);
   if (builtin === undefined) return null;
-  const { command, authentication = null, credentialNames, driver = "acp" } = builtin;
-  const launched = launchedDriver({ name, driver, command, authentication });
+  const { command, authentication = null, credentialNames, driver = "acp", measured } = builtin;
+  const launched = launchedDriver({ name, driver, command, authentication, measured });
   return { ...bare(name, launched), credentialNames, loginFiles: loginFilesOf(name, driver) };
 }
 

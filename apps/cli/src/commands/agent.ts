@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { resolveAgent } from "@canopy/agents";
+import { capabilitiesAt, describeCapability, resolveAgent } from "@canopy/agents";
+import type { AgentCapabilities } from "@canopy/agents";
 import type { AgentModelList } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import { runSelfTest } from "../agents/self-test.ts";
@@ -60,16 +61,18 @@ async function listAgents(options: JsonOption): Promise<void> {
     agent.kind,
     agent.installed ? (agent.programVersion ?? "yes") : "-",
     keysOf(agent),
+    capabilitiesAt(agent.capabilities, "emulated").join(" "),
+    capabilitiesAt(agent.capabilities, "refused").join(" ") || "-",
     sanitizeLine(agent.command),
   ]);
-  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "KEY", "COMMAND"], rows));
+  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "KEY", "EMULATED", "REFUSED", "COMMAND"], rows));
 }
 
 function describeAgent(agent: AgentSurvey): string {
-  const can = Object.entries(agent.capabilities).map(([name, level]) => {
-    const word = level === "emulated" ? "by Canopy" : level === true ? "yes" : "no";
-    return `  ${name.padEnd(13)} ${word}`;
-  });
+  const can: string[] = [];
+  let name: keyof AgentCapabilities;
+  for (name in agent.capabilities)
+    can.push(`  ${name.padEnd(13)} ${describeCapability(name, agent.capabilities[name])}`);
   const keys = agent.credentials.length === 0 ? "no variable is known for its key" : keysOf(agent);
   return [
     `${agent.name}: ${sanitizeLine(agent.command)}`,

@@ -31,6 +31,8 @@ export interface HandshakeOptions {
   readonly authentication: AcpAuthentication | null;
   readonly spec: AgentStartSpec;
   readonly notice: (text: string) => void;
+  /** What is known of this agent better than it says itself. */
+  readonly measured?: Partial<AgentCapabilities>;
 }
 
 /** An open ACP session. */
@@ -42,20 +44,26 @@ export interface OpenedAcpSession {
   readonly preamble: string | null;
 }
 
-function toCapabilities(init: InitializeResult, settings: SessionResult): AgentCapabilities {
+function toCapabilities(
+  init: InitializeResult,
+  settings: SessionResult,
+  measured: Partial<AgentCapabilities>,
+): AgentCapabilities {
   const caps = init.agentCapabilities;
   const hasSystemPrompt = SYSTEM_PROMPT_AGENTS.has(init.agentInfo?.name ?? "");
   return {
     steer: "emulated",
     queue: "emulated",
-    resume: caps.loadSession || caps.sessionCapabilities?.resume !== undefined,
+    resume: caps.loadSession || caps.sessionCapabilities?.resume !== undefined ? true : "emulated",
     fork: caps.sessionCapabilities?.fork === undefined ? "emulated" : true,
     images: caps.promptCapabilities.image ? true : "emulated",
     systemAppend: hasSystemPrompt ? true : "emulated",
-    mcpHttp: caps.mcpCapabilities.http,
+    mcpHttp: caps.mcpCapabilities.http ? true : "emulated",
     modelList: findModelOption(settings) !== null || (settings.models?.availableModels.length ?? 0) > 0,
     cost: true,
+    refusal: true,
     diff: true,
+    ...measured,
   };
 }
 
@@ -284,7 +292,7 @@ export async function openAcpSession(
   const needsPreamble = spec.systemAppend !== null && !(hasSystemPrompt && spec.resume === null);
   return {
     ...opened,
-    capabilities: toCapabilities(init, opened.settings),
+    capabilities: toCapabilities(init, opened.settings, options.measured ?? {}),
     preamble: needsPreamble && spec.systemAppend !== null ? createPreamble(spec.systemAppend) : null,
   };
 }
