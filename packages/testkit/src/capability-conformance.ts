@@ -31,10 +31,12 @@ export function testModels(bench: () => Bench, traits: RealAgentTraits): void {
 
 /** An image that goes with a prompt is in what the model is asked, byte for byte. */
 export function testImages(bench: () => Bench): void {
-  test("sends an image that goes with a prompt to the model", async () => {
-    const { model, start } = bench();
+  test("can do what its driver says, and sends an image that goes with a prompt to the model", async () => {
+    const { model, start, described } = bench();
     const trial = await start();
-    expect(trial.session.capabilities.images).toBe(true);
+    // What people are told before it is started is what it can do when it is.
+    expect(trial.session.capabilities).toEqual(described);
+    expect(described.images).toBe(true);
     const before = model.requests.length;
     const image = { name: "dot.png", mediaType: "image/png" as const, base64: DOT_PNG };
     const result = await trial.session.prompt(say({ text: "I see a dot" }), [image]);
@@ -50,7 +52,7 @@ export function testImages(bench: () => Bench): void {
 }
 
 /** A fork knows what was said; what is said in it is unknown to the session that it came from. */
-export function testFork(bench: () => Bench, traits: RealAgentTraits): void {
+export function testFork(bench: () => Bench): void {
   test("a fork begins with the conversation and leaves it as it was", async () => {
     const { model, start } = bench();
     const trial = await start();
@@ -72,7 +74,10 @@ export function testFork(bench: () => Bench, traits: RealAgentTraits): void {
       return { said: lastMessage, seen: JSON.stringify(requests) };
     };
     const fork = await start({ cwd: trial.cwd, resume: { nativeSessionId, asFork: true } }, past);
-    expect([fork.isFresh, fork.session.nativeSessionId === nativeSessionId]).toEqual([!traits.forks, false]);
+    expect([fork.isFresh, fork.session.nativeSessionId === nativeSessionId]).toEqual([
+      trial.session.capabilities.fork !== true,
+      false,
+    ]);
     const inFork = await ask(fork, "CANOPY-IN-FORK");
     expect([inFork.said, inFork.seen.includes("CANOPY-BEFORE-FORK")]).toEqual(["CANOPY-IN-FORK", true]);
     const original = await ask(await start({ cwd: trial.cwd, resume: { nativeSessionId } }, past), "after");

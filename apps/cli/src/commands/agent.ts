@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { resolveAgent } from "@canopy/agents";
+import { capabilitiesAt, describeCapability, resolveAgent } from "@canopy/agents";
+import type { AgentCapabilities } from "@canopy/agents";
 import type { AgentModelList } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import { runSelfTest } from "../agents/self-test.ts";
@@ -41,6 +42,17 @@ function keysOf({ credentials }: AgentSurvey): string {
     .join(", ");
 }
 
+/** What is known of how it is signed in: by a key, or by the person's own login. */
+function signInOf({ name, login }: AgentSurvey): string[] {
+  if (login === null) return [];
+  if (login.file === null)
+    return [login.given ? "login: to be given, but you are not logged in" : "login: none"];
+  const rest = login.given
+    ? "a copy is given to it"
+    : `not given to it; to give it a copy: [agents.${name}] login = true in ~/.config/canopy/agents.toml`;
+  return [`login: ${login.file}, ${rest}`];
+}
+
 async function listAgents(options: JsonOption): Promise<void> {
   const agents = await withFolder((folder) => surveyAgents(process.cwd(), folder));
   if (options.json === true) return printJson({ agents });
@@ -49,21 +61,24 @@ async function listAgents(options: JsonOption): Promise<void> {
     agent.kind,
     agent.installed ? (agent.programVersion ?? "yes") : "-",
     keysOf(agent),
+    capabilitiesAt(agent.capabilities, "emulated").join(" "),
+    capabilitiesAt(agent.capabilities, "refused").join(" ") || "-",
     sanitizeLine(agent.command),
   ]);
-  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "KEY", "COMMAND"], rows));
+  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "KEY", "EMULATED", "REFUSED", "COMMAND"], rows));
 }
 
 function describeAgent(agent: AgentSurvey): string {
-  const can = Object.entries(agent.capabilities).map(([name, level]) => {
-    const word = level === "emulated" ? "by Canopy" : level === true ? "yes" : "no";
-    return `  ${name.padEnd(13)} ${word}`;
-  });
+  const can: string[] = [];
+  let name: keyof AgentCapabilities;
+  for (name in agent.capabilities)
+    can.push(`  ${name.padEnd(13)} ${describeCapability(name, agent.capabilities[name])}`);
   const keys = agent.credentials.length === 0 ? "no variable is known for its key" : keysOf(agent);
   return [
     `${agent.name}: ${sanitizeLine(agent.command)}`,
     `  ${agent.installed ? "installed" : "not installed"}: ${sanitizeLine(agent.detail)}`,
     `  ${keys}`,
+    ...signInOf(agent).map((line) => `  ${sanitizeLine(line)}`),
     ...can,
   ].join("\n");
 }

@@ -26,6 +26,7 @@ export const CLAUDE_CAPABILITIES: AgentCapabilities = {
   modelList: true,
   cost: true,
   diff: true,
+  refusal: true,
 };
 
 const REASONS: Readonly<Record<string, TurnOutcome["reason"]>> = {

@@ -24,6 +24,7 @@ export const CODEX_CAPABILITIES: AgentCapabilities = {
   modelList: true,
   cost: false,
   diff: true,
+  refusal: true,
 };
 
 /** An error that codex answered a request with. */
@@ -41,12 +42,16 @@ export class CodexError extends Error {
 
 type Waiting<T> = { readonly resolve: (value: T) => void; readonly reject: (error: Error) => void };
 
-function judge(turn: CodexTurn, isCancelled: boolean): TurnOutcome {
+/** `isUnread`: its last answer had nothing that codex can read, which is how it passes over a refusal of OpenAI's API. */
+function judge(turn: CodexTurn, isCancelled: boolean, isUnread: boolean): TurnOutcome {
   if (isCancelled || turn.status === "interrupted") return { reason: "cancelled", error: null };
+  if (turn.status !== "failed" && isUnread)
+    return { reason: "refusal", error: createTurnError("refusal", "the model refused the prompt") };
   if (turn.status !== "failed") return { reason: "end_turn", error: null };
   const message = turn.error?.message ?? "the turn failed";
   const { kind, retryAfterMs } = classifyFailure({ code: null, message, data: turn.error ?? null });
-  return { reason: "failed", error: createTurnError(kind, message, { retryAfterMs }) };
+  const reason = kind === "refusal" ? ("refusal" as const) : ("failed" as const);
+  return { reason, error: createTurnError(kind, message, { retryAfterMs }) };
 }
 
 /** How a session speaks with codex's app-server: JSON-RPC without the version, one object a line. */
@@ -128,7 +133,8 @@ export class CodexLink implements AgentLink {
       const started = await this.request("turn/start", { threadId: this.#threadId, input });
       this.#turnId = turnResultSchema.safeParse(started).data?.turn.id ?? null;
       if (turn.isCancelled) void this.interrupt().catch(() => null);
-      return judge(await promise, turn.isCancelled);
+      const ended = await promise;
+      return judge(ended, turn.isCancelled, this.#mapper.hasUnreadAnswer);
     } catch (error) {
       if (!(error instanceof CodexError)) throw error;
       const { kind } = classifyFailure(error);

@@ -101,6 +101,7 @@ export class CodexMapper {
   /** What each thread has used: those of agents that ours has started count, too. */
   readonly #spent = new Map<string, Usage>();
   #openServerCall: string | null = null;
+  #openAnswer: string | null = null;
 
   constructor(writer: EventWriter) {
     this.#writer = writer;
@@ -111,8 +112,14 @@ export class CodexMapper {
     return this.#openServerCall;
   }
 
+  /** True when an answer has begun of which nothing was told since. */
+  get hasUnreadAnswer(): boolean {
+    return this.#openAnswer !== null;
+  }
+
   /** Writes the events of one notification and returns the turn when it ends one. */
   take(method: string, params: unknown): CodexTurn | null {
+    if (method === "turn/started") this.#openAnswer = null;
     if (method === "turn/completed") {
       const parsed = turnEventSchema.safeParse(params);
       if (parsed.success) return parsed.data.turn;
@@ -149,20 +156,23 @@ export class CodexMapper {
     const parsed = itemEventSchema.safeParse(params);
     if (!parsed.success) return false;
     const { item } = parsed.data;
-    const writer = this.#writer;
-    if (item.type === "agentMessage" || item.type === "reasoning") {
-      if (isEnd && !this.#streamed.delete(item.id)) {
-        if (item.type === "agentMessage") writer.message(item.text ?? "", item.id);
-        else writer.thought((item.summary ?? []).join("\n"), item.id);
-      }
-      return true;
-    }
+    if (item.type === "agentMessage" || item.type === "reasoning") return this.#said(item, isEnd);
     const patch = toPatch(item);
     if (patch === null) return QUIET_ITEMS.has(item.type);
     const state = isEnd ? toolState(item) : "in_progress";
-    writer.tool(item.id, { ...patch, state });
+    this.#writer.tool(item.id, { ...patch, state });
     if (isEnd) this.#outputs.delete(item.id);
     if (item.type === "mcpToolCall") this.#openServerCall = isEnd ? null : item.id;
+    return true;
+  }
+
+  /** An answer or a thought, which may have come in pieces already. */
+  #said(item: CodexItem, isEnd: boolean): true {
+    const isAnswer = item.type === "agentMessage";
+    if (isAnswer) this.#openAnswer = isEnd ? null : item.id;
+    if (!isEnd || this.#streamed.delete(item.id)) return true;
+    if (isAnswer) this.#writer.message(item.text ?? "", item.id);
+    else this.#writer.thought((item.summary ?? []).join("\n"), item.id);
     return true;
   }
 
@@ -170,6 +180,7 @@ export class CodexMapper {
     const parsed = deltaSchema.safeParse(params);
     if (!parsed.success) return false;
     const { itemId, delta } = parsed.data;
+    if (itemId === this.#openAnswer) this.#openAnswer = null;
     if (method === "item/agentMessage/delta") this.#writer.message(delta, itemId);
     else if (method.startsWith("item/reasoning/")) this.#writer.thought(delta, itemId);
     else if (method === "item/commandExecution/outputDelta") {

@@ -31,6 +31,7 @@ export const OPENCODE_CAPABILITIES: AgentCapabilities = {
   modelList: true,
   cost: true,
   diff: true,
+  refusal: true,
 };
 
 const OPTIONS = [
