@@ -4,7 +4,5 @@ export { resolveDaemonPaths } from "./home/daemon-paths.ts";
 export type { DaemonPaths } from "./home/daemon-paths.ts";
 export { CONFIG_PATH, loadConfig, parseConfig } from "./config/load-config.ts";
 export { allowHost } from "./config/allow-host.ts";
-export { readRefusals } from "./sandbox/refusal-log.ts";
-export type { ExplainedRefusal } from "./sandbox/refusal-log.ts";
 export { probeSandbox } from "@canopy/workspace";
 export type { SandboxReport } from "@canopy/workspace";

@@ -24,7 +24,7 @@ import { createAgentPorts } from "./projects/create-agent-ports.ts";
 import { createQueuePorts } from "./queue/create-queue-ports.ts";
 import { openRoomHost } from "./rooms/open-room-host.ts";
 import type { NodeRoomHost } from "./rooms/open-room-host.ts";
-import { createRefusalNoter } from "./sandbox/refusal-log.ts";
+import { createRefusalNoter, readRefusals } from "./sandbox/refusal-log.ts";
 import { listenForHooks } from "./server/listen-for-hooks.ts";
 import { listen } from "./server/listen.ts";
 
@@ -201,6 +201,7 @@ function createPorts(
       handleHook: async (request) => await parts.coordination.handleHook(request),
       act: async (request, asked) => await parts.coordination.act(request, asked),
     },
+    listRefusals: (projectId) => readRefusals(paths.stateDir, projectId),
     workspaceBackend: () => hub.workspaceBackend(),
     // After the answer is on its way.
     stop: () => setImmediate(() => late().stop()),

@@ -10,6 +10,8 @@ export interface BuiltinAgent {
   /** Variables that usually carry its key. Never passed on unless a person names them. */
   readonly credentialNames: readonly string[];
   readonly authentication?: AcpAuthentication;
+  /** ACP: how it is told to use the login that it finds in its HOME. */
+  readonly loginMethodId?: string;
   /** What is known of it better than it says itself. */
   readonly measured?: Partial<AgentCapabilities>;
 }
@@ -32,7 +34,8 @@ export const BUILTIN_AGENTS: Readonly<Record<string, BuiltinAgent>> = {
     title: "Claude Code",
     driver: "claude",
     command: ["claude"],
-    credentialNames: ["ANTHROPIC_API_KEY"],
+    // The second is what `claude setup-token` prints, for a subscription.
+    credentialNames: ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"],
   },
   cline: { title: "Cline", command: ["cline", "--acp"], credentialNames: [] },
   codebuddy: { title: "CodeBuddy", command: ["codebuddy", "--acp"], credentialNames: [] },
@@ -49,6 +52,7 @@ export const BUILTIN_AGENTS: Readonly<Record<string, BuiltinAgent>> = {
     command: ["gemini", "--acp"],
     credentialNames: ["GEMINI_API_KEY"],
     authentication: { methodId: "gemini-api-key", variable: "GEMINI_API_KEY" },
+    loginMethodId: "oauth-personal",
     measured: GEMINI_MEASURED,
   },
   goose: { title: "Goose", command: ["goose", "acp"], credentialNames: [] },

@@ -52,6 +52,8 @@ export {
 export type { CapabilityText, CapabilityWord } from "./describe-capability.ts";
 export { judgeModel, nearestModels } from "./judge-model.ts";
 export type { ModelVerdict } from "./judge-model.ts";
+export { LOGIN_FILES, findLogin, locateLogin, readLogin } from "./agent-logins.ts";
+export type { LoginCopy, LoginFile } from "./agent-logins.ts";
 export { resolveAgent } from "./resolve-agent.ts";
 export type { AgentDefinition, AgentDefinitions, ResolvedAgent } from "./resolve-agent.ts";
 export {

@@ -4,6 +4,7 @@ describeRealAgent("claude", {
   // It would with CLAUDE_CODE_SUBPROCESS_ENV_SCRUB, which does not start without bubblewrap.
   hidesKeys: false,
   asksQuestions: true,
+  startsAgents: true,
   tellsOutput: true,
   lists: ["default", "opus", "sonnet", "haiku"],
   errorKinds: {
@@ -23,6 +24,7 @@ describeRealAgent("codex", {
   hidesKeys: true,
   // `request_user_input` is offered in codex's plan mode only.
   asksQuestions: false,
+  startsAgents: true,
   tellsOutput: true,
   lists: ["gpt-5.5"],
   errorKinds: {
@@ -41,6 +43,7 @@ describeRealAgent("codex", {
 describeRealAgent("opencode", {
   hidesKeys: false,
   asksQuestions: true,
+  startsAgents: true,
   tellsOutput: true,
   lists: ["local/scripted-1", "local/blind-1"],
   // A full context it compacts by itself and goes on.
@@ -54,6 +57,8 @@ describeRealAgent("opencode", {
 describeRealAgent("gemini", {
   hidesKeys: false,
   asksQuestions: false,
+  // Over ACP its own policy denies it.
+  startsAgents: false,
   // Over ACP gemini 0.61 tells only that a command ended.
   tellsOutput: false,
   lists: ["gemini-3.1-pro-preview", "gemini-2.5-pro"],

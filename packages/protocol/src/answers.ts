@@ -1,3 +1,4 @@
+import { sandboxRefusalSchema } from "./sandbox-refusal.ts";
 import { z } from "zod";
 import { agentModelListSchema } from "./agent-models.ts";
 import { changeSchema } from "./change.ts";
@@ -98,6 +99,7 @@ export const answerSchemas = {
     backend: z.string(),
     skipped: z.array(z.object({ backend: z.string(), reason: z.string() })),
   }),
+  refusals: z.object({ refusals: z.array(sandboxRefusalSchema) }),
   stopping: z.object({ stopping: z.boolean() }),
 } as const;
 

@@ -54,6 +54,7 @@ export {
   ZERO_USAGE,
   agentErrorKindSchema,
   agentEventSchema,
+  subAgentSchema,
   isLiveOnly,
   permissionOptionSchema,
   toolCallSchema,
@@ -66,6 +67,7 @@ export type {
   AgentErrorKind,
   AgentEvent,
   PermissionOption,
+  SubAgent,
   ToolCall,
   TurnEndReason,
   Usage,
@@ -239,6 +241,8 @@ export { budgetConfigSchema, budgetLimitsSchema, providerConfigSchema } from "./
 export type { BudgetConfig } from "./budget-config.ts";
 export { permissionConfigSchema } from "./permission-config.ts";
 export type { PermissionConfig } from "./permission-config.ts";
+export { sandboxRefusalSchema } from "./sandbox-refusal.ts";
+export type { SandboxRefusal } from "./sandbox-refusal.ts";
 export { answerSchemas, notRunningReasonSchema, projectStatsSchema, taskDetailSchema } from "./answers.ts";
 export type { Answer, AnswerName, NotRunning } from "./answers.ts";
 export { nodeCommandSchema, nodeEventSchema, projectSchema } from "./node-room.ts";

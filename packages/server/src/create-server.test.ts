@@ -71,6 +71,32 @@ test("the person who asks is taken from X-Canopy-Actor, else from the port", asy
   expect([await add({ "x-canopy-actor": "grace" }), await add({})]).toEqual(["grace", "ada@example.org"]);
 });
 
+test("what sandboxes were refused is told with the command that allows it, to whom has the token", async () => {
+  const refusal = {
+    atMs: 1,
+    projectId: "prj_web",
+    workspaceId: "att_1",
+    host: "a.test",
+    port: 443,
+    reason: "not-on-list" as const,
+    fix: "canopy sandbox allow a.test",
+  };
+  const asked: string[] = [];
+  using server = openTestServer({
+    listRefusals: (projectId) => {
+      asked.push(projectId);
+      return Promise.resolve([refusal]);
+    },
+  });
+  expect(await server.ask("GET", `${PROJECT}/sandbox/refusals`)).toEqual({ refusals: [refusal] });
+  const path = `/api/v1${PROJECT}/sandbox/refusals`;
+  expect([
+    (await server.request("GET", path, undefined, { authorization: "Bearer wrong" })).status,
+    await failure(server, "GET", "/api/v1/projects/prj_other/sandbox/refusals"),
+  ]).toEqual([401, [404, "thing.not-found"]]);
+  expect(asked).toEqual(["prj_web"]);
+});
+
 test("every error has its stable code and status", async () => {
   using server = openTestServer();
   await server.ask("POST", `${PROJECT}/tasks`, { title: "one" });

@@ -20,6 +20,7 @@ import { INQUIRY_ROUTES } from "./routes/inquiry-routes.ts";
 import { NODE_ROUTES } from "./routes/node-routes.ts";
 import { QUEUE_ROUTES } from "./routes/queue-routes.ts";
 import { RUN_ROUTES } from "./routes/run-routes.ts";
+import { SANDBOX_ROUTES } from "./routes/sandbox-routes.ts";
 import { SESSION_ROUTES } from "./routes/session-routes.ts";
 import { BOARD_ROUTES } from "./routes/board-routes.ts";
 import { TASK_ROUTES } from "./routes/task-routes.ts";
@@ -44,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   ...AGENT_ROUTES,
   ...IMAGE_ROUTES,
   FORK_ROUTE,
+  ...SANDBOX_ROUTES,
 ];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */

@@ -15,6 +15,7 @@ import type {
   Run,
   RunPlan,
   RunRequest,
+  SandboxRefusal,
 } from "@canopy/protocol";
 import type { RoomHost } from "@canopy/core";
 
@@ -145,6 +146,8 @@ export interface ServerPorts {
     readonly backend: string;
     readonly skipped: readonly { readonly backend: string; readonly reason: string }[];
   }>;
+  /** What sandboxes of a project were refused, oldest first. */
+  listRefusals(projectId: string): Promise<readonly SandboxRefusal[]>;
   /** Begins a graceful stop; returns at once. */
   stop(): void;
 }

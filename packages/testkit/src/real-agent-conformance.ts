@@ -18,6 +18,7 @@ import { EventCollector } from "./collect-events.ts";
 import { GEMINI_SETTINGS, createRealAgentDriver, findRealAgent, launchRealAgent } from "./real-agents.ts";
 import type { RealAgentName } from "./real-agents.ts";
 import { startMcpRecorder } from "./start-mcp-recorder.ts";
+import { testRefusedSubAgents, testSubAgents } from "./sub-agent-conformance.ts";
 import { spawnLocal } from "@canopy/agents";
 
 /** A real agent at work against a scripted model, in folders of its own. */
@@ -38,6 +39,8 @@ export interface RealAgentTraits {
   readonly hidesKeys: boolean;
   /** True when the agent asks a person through its protocol. */
   readonly asksQuestions: boolean;
+  /** True when the agent may start others below its own. */
+  readonly startsAgents: boolean;
   /** True when the agent tells what its commands printed. */
   readonly tellsOutput: boolean;
   /** Some of the models that it lists. */
@@ -409,6 +412,8 @@ export function describeRealAgent(name: RealAgentName, traits: RealAgentTraits):
     testPrepared(current);
     testErrors(current, traits);
     if (traits.asksQuestions) testQuestions(current);
+    if (traits.startsAgents) testSubAgents(name, current);
+    else testRefusedSubAgents(name, current);
     testResume(current);
     testModels(current, traits);
     testImages(current);

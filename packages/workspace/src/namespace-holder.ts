@@ -26,6 +26,8 @@ export interface NamespaceHolder extends AsyncDisposable {
   readonly closed: Promise<void>;
   /** Kills every process inside but the holder's own, and resolves when none is left. */
   killAll(): Promise<void>;
+  /** Sends a signal to every process inside but process 1. */
+  signalAll(name: "STOP" | "CONT"): Promise<void>;
 }
 
 /** What a namespace is made of. */
@@ -178,6 +180,7 @@ export async function startNamespaceHolder(options: HolderOptions): Promise<Name
       const isEmpty = await waitUntil(async () => (await countOthers(proc)) === 0, CLOSE_WITHIN_MS);
       if (!isEmpty) await close();
     },
+    signalAll: (name) => runInside(enter, `kill -${name} -1`),
     [Symbol.asyncDispose]: close,
   };
 }

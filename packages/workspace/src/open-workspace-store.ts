@@ -11,7 +11,7 @@ import { layerFiles, openLayerStore } from "./layer-store.ts";
 import type { LayerStore } from "./layer-store.ts";
 import { isOverlayBackend } from "./mount-script.ts";
 import type { OverlayBackend } from "./mount-script.ts";
-import type { RefusalRecord } from "./sandbox/egress-proxy.ts";
+import type { Refusal, RefusalRecord } from "./sandbox/egress-proxy.ts";
 import { encloseWorkspace } from "./sandbox/enclose-workspace.ts";
 import type { EnclosedWorkspace } from "./sandbox/enclose-workspace.ts";
 import { PROCESS_SETTINGS } from "./sandbox/sandbox-settings.ts";
@@ -42,6 +42,8 @@ export interface WorkspaceStoreOptions {
   readonly keepBases?: number;
   /** How many differences that nothing uses are kept per project. Default 16. */
   readonly keepDeltas?: number;
+  /** False: limits are held without control groups, as on machines where none can be made. For tests. */
+  readonly hasControlGroups?: boolean;
   /** Folders of the daemon besides the cache that no sandbox shows. */
   readonly privateDirectories?: readonly string[];
   /** Told of what the egress proxies refuse, each once for a workspace. */
@@ -124,13 +126,9 @@ class Store implements WorkspaceStore {
         backend,
         settings: options.sandbox ?? PROCESS_SETTINGS,
         path: env["PATH"] ?? "",
+        hasControlGroups: this.#options.hasControlGroups ?? true,
         state: [this.#cache, ...(this.#options.privateDirectories ?? [])],
-        onRefusal: (refusal) =>
-          this.#options.onRefusal?.({
-            ...refusal,
-            projectId: options.project.projectId,
-            workspaceId: options.workspaceId,
-          }),
+        onRefusal: (refusal) => this.#tellRefusal(refusal, options),
       });
       built = enclosed.built;
       if (options.setupCommand !== undefined) {
@@ -165,6 +163,10 @@ class Store implements WorkspaceStore {
       await this.#trash.discard(layout.directory);
       throw failure;
     }
+  }
+
+  #tellRefusal(refusal: Refusal, { project, workspaceId }: CreateWorkspaceOptions): void {
+    this.#options.onRefusal?.({ ...refusal, projectId: project.projectId, workspaceId });
   }
 
   #describe(options: CreateWorkspaceOptions, layout: WorkspaceLayout): WorkspaceMetadata {

@@ -103,7 +103,10 @@ export async function findMarked(marker: string): Promise<number[]> {
 }
 
 /** Sends a signal, and answers false when the process is gone or not ours. */
-export function sendSignal(pid: number, signal: "SIGINT" | "SIGTERM" | "SIGKILL"): boolean {
+export function sendSignal(
+  pid: number,
+  signal: "SIGINT" | "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT",
+): boolean {
   try {
     return process.kill(pid, signal);
   } catch {

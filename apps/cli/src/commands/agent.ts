@@ -42,6 +42,17 @@ function keysOf({ credentials }: AgentSurvey): string {
     .join(", ");
 }
 
+/** What is known of how it is signed in: by a key, or by the person's own login. */
+function signInOf({ name, login }: AgentSurvey): string[] {
+  if (login === null) return [];
+  if (login.file === null)
+    return [login.given ? "login: to be given, but you are not logged in" : "login: none"];
+  const rest = login.given
+    ? "a copy is given to it"
+    : `not given to it; to give it a copy: [agents.${name}] login = true in ~/.config/canopy/agents.toml`;
+  return [`login: ${login.file}, ${rest}`];
+}
+
 async function listAgents(options: JsonOption): Promise<void> {
   const agents = await withFolder((folder) => surveyAgents(process.cwd(), folder));
   if (options.json === true) return printJson({ agents });
@@ -67,6 +78,7 @@ function describeAgent(agent: AgentSurvey): string {
     `${agent.name}: ${sanitizeLine(agent.command)}`,
     `  ${agent.installed ? "installed" : "not installed"}: ${sanitizeLine(agent.detail)}`,
     `  ${keys}`,
+    ...signInOf(agent).map((line) => `  ${sanitizeLine(line)}`),
     ...can,
   ].join("\n");
 }

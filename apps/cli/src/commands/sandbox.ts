@@ -1,7 +1,8 @@
+import type { SandboxRefusal } from "@canopy/protocol";
 import type { Command } from "commander";
 import { printJson, printText } from "../output/print.ts";
 import { formatAge, formatTable, sanitizeLine } from "../output/format.ts";
-import { openProjectApi } from "../connection/project-api.ts";
+import { openProjectApi, readField } from "../connection/project-api.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
 /** Adds `canopy doctor sandbox`: tries every promise of the sandbox on this machine. Exit code 1 when there is none. */
@@ -44,9 +45,8 @@ const REASONS = {
 } as const;
 
 async function showLog(options: { json?: boolean }): Promise<void> {
-  const { project, paths } = await openProjectApi();
-  const { readRefusals } = await import("@canopy/daemon");
-  const refusals = await readRefusals(paths.stateDir, project.projectId);
+  const api = await openProjectApi();
+  const refusals = readField<SandboxRefusal[]>(await api.ask("GET", "/sandbox/refusals"), "refusals");
   if (options.json === true) return printJson({ refusals });
   if (refusals.length === 0) return printText("nothing was refused");
   const now = Date.now();

@@ -1,25 +1,14 @@
 import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sandboxRefusalSchema } from "@canopy/protocol";
+import type { SandboxRefusal } from "@canopy/protocol";
 import type { RunnerLog } from "@canopy/runner";
 import type { RefusalRecord } from "@canopy/workspace";
-import { z } from "zod";
 
 const MAX_BYTES = 1_000_000;
 
-const recordSchema = z.object({
-  atMs: z.number(),
-  projectId: z.string(),
-  workspaceId: z.string(),
-  host: z.string(),
-  port: z.number(),
-  reason: z.enum(["not-on-list", "private-address", "not-found"]),
-});
-
-/** One refusal with what a person can do about it; null: nothing but writing down the address, or nothing at all. */
-export interface ExplainedRefusal extends RefusalRecord {
-  readonly fix: string | null;
-}
+const recordSchema = sandboxRefusalSchema.omit({ fix: true });
 
 function logPath(stateDirectory: string, projectId: string): string {
   return join(stateDirectory, "refusals", `${projectId.replaceAll(/[^\w-]/g, "_")}.jsonl`);
@@ -48,7 +37,7 @@ export function createRefusalNoter(
   };
 }
 
-function explain(record: RefusalRecord): ExplainedRefusal {
+function explain(record: RefusalRecord): SandboxRefusal {
   const { host, port, reason } = record;
   const shown = host.includes(":") ? `[${host}]` : host;
   const isUsual = port === 80 || port === 443;
@@ -68,7 +57,7 @@ function parseLine(line: string): RefusalRecord[] {
 }
 
 /** What was refused in a project's sandboxes, oldest first. */
-export async function readRefusals(stateDirectory: string, projectId: string): Promise<ExplainedRefusal[]> {
+export async function readRefusals(stateDirectory: string, projectId: string): Promise<SandboxRefusal[]> {
   const file = logPath(stateDirectory, projectId);
   const texts = await Promise.all(
     [`${file}.old`, file].map((each) => readFile(each, "utf8").catch(() => "")),

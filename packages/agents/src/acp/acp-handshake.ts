@@ -21,7 +21,8 @@ export type SendRequest = (method: string, params: unknown) => Promise<unknown>;
 /** Which way of logging in to use when the agent demands one, and the variable that makes it work without a person. */
 export interface AcpAuthentication {
   readonly methodId: string;
-  readonly variable: string;
+  /** The variable that must have its key; null when what it needs lies in HOME. */
+  readonly variable: string | null;
 }
 
 /** What the handshake needs to know. */
@@ -96,7 +97,8 @@ async function authenticate(
 ): Promise<void> {
   const { authentication, label, spec } = options;
   const isOffered = init.authMethods.some((method) => method.id === authentication?.methodId);
-  const hasKey = authentication !== null && (spec.env[authentication.variable] ?? "") !== "";
+  const variable = authentication?.variable ?? null;
+  const hasKey = variable === null || (spec.env[variable] ?? "") !== "";
   if (authentication !== null && isOffered && hasKey) {
     await send("authenticate", { methodId: authentication.methodId });
     return;

@@ -3,14 +3,16 @@ import { emitRaw } from "../session/emit-raw.ts";
 import type { JsonMessage } from "../session/json-lines.ts";
 import { conversationSchema, resultSchema, streamEventSchema, systemSchema } from "./claude-schema.ts";
 import type { ClaudeBlock, ClaudeResult } from "./claude-schema.ts";
+import { ClaudeTasks } from "./claude-tasks.ts";
 import { toClaudeToolPatch, toolResultText } from "./claude-tool.ts";
 
 /** Said by every stream; what they tell is in other events or is of no use to anybody. */
 const QUIET_STREAM_EVENTS = new Set(["content_block_stop", "message_delta", "message_stop", "ping"]);
-const QUIET_SYSTEM = new Set(["status", "hook_started", "hook_response", "session_state_changed"]);
+const QUIET_SYSTEM = new Set(["status", "hook_started", "hook_response"]);
 
 /** Turns Claude's stream-json messages into canonical events. One for each session; never throws. */
 export class ClaudeMapper {
+  readonly tasks = new ClaudeTasks();
   readonly #writer: EventWriter;
   /** Messages whose text came in pieces, so that the whole one, which follows, is not told again. */
   #streamedId: string | null = null;
@@ -140,6 +142,6 @@ export class ClaudeMapper {
       this.#writer.emit({ type: "compaction", text: "the conversation was made shorter" });
       return true;
     }
-    return QUIET_SYSTEM.has(subtype);
+    return QUIET_SYSTEM.has(subtype) || this.tasks.take(subtype, message);
   }
 }

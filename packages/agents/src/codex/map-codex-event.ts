@@ -1,3 +1,4 @@
+import type { Usage } from "@canopy/protocol";
 import type { EventWriter, ToolPatch } from "../event-writer.ts";
 import { toolResultText } from "../claude/claude-tool.ts";
 import { emitRaw } from "../session/emit-raw.ts";
@@ -65,12 +66,29 @@ function callPatch(item: CodexItem): ToolPatch {
   };
 }
 
+/** Agents that the agent starts, tells something, waits for or ends. */
+function collabPatch(item: CodexItem): ToolPatch {
+  const [line = ""] = item.prompt?.trim().split("\n") ?? [];
+  return { kind: "think", title: `${item.tool ?? "agent"} ${line.slice(0, 80)}`.trim() };
+}
+
 function toPatch(item: CodexItem): ToolPatch | null {
+  if (item.type === "collabAgentToolCall") return collabPatch(item);
   if (item.type === "commandExecution") return commandPatch(item);
   if (item.type === "fileChange") return filePatch(item);
   if (item.type === "mcpToolCall" || item.type === "dynamicToolCall") return callPatch(item);
   if (item.type === "webSearch") return { kind: "fetch", title: `search ${item.query ?? ""}` };
   return null;
+}
+
+function addTokens(left: Usage, right: Usage): Usage {
+  return {
+    inputTokens: left.inputTokens + right.inputTokens,
+    outputTokens: left.outputTokens + right.outputTokens,
+    cacheReadTokens: left.cacheReadTokens + right.cacheReadTokens,
+    cacheWriteTokens: left.cacheWriteTokens + right.cacheWriteTokens,
+    costUsd: null,
+  };
 }
 
 /** Turns the notifications of codex's app-server into canonical events. One for each session; never throws. */
@@ -79,6 +97,8 @@ export class CodexMapper {
   /** Texts that came in pieces; the whole one, which follows, is not told again. */
   readonly #streamed = new Set<string>();
   readonly #outputs = new Map<string, string>();
+  /** What each thread has used: those of agents that ours has started count, too. */
+  readonly #spent = new Map<string, Usage>();
   #openServerCall: string | null = null;
   #openAnswer: string | null = null;
 
@@ -105,6 +125,14 @@ export class CodexMapper {
     } else if (QUIET.has(method) || this.#known(method, params)) return null;
     emitRaw(this.#writer, `codex.${method}`, params ?? null);
     return null;
+  }
+
+  /** Of an agent that ours has started: what its tools do is told, and what it uses; what it says is its own affair. */
+  takeOfSubAgent(method: string, params: unknown): void {
+    if (method === "thread/tokenUsage/updated") this.#usage(params);
+    const item = itemEventSchema.safeParse(params).data?.item;
+    const isTool = item !== undefined && toPatch(item) !== null;
+    if (isTool || method === "item/commandExecution/outputDelta") this.#known(method, params);
   }
 
   #known(method: string, params: unknown): boolean {
@@ -169,7 +197,7 @@ export class CodexMapper {
     if (!parsed.success) return false;
     const { inputTokens, outputTokens, cachedInputTokens, cacheWriteInputTokens } =
       parsed.data.tokenUsage.total;
-    this.#writer.setUsage({
+    this.#spent.set(parsed.data.threadId, {
       // Codex counts what came from the cache as input too.
       inputTokens: Math.max(0, inputTokens - cachedInputTokens),
       outputTokens,
@@ -177,6 +205,7 @@ export class CodexMapper {
       cacheWriteTokens: cacheWriteInputTokens,
       costUsd: null,
     });
+    this.#writer.setUsage([...this.#spent.values()].reduce(addTokens));
     return true;
   }
 

@@ -81,6 +81,7 @@ function createPorts(options: TestServerOptions, port: () => number): ServerPort
       expirePatches: notHere,
     },
     workspaceBackend: notHere,
+    listRefusals: notHere,
     stop: () => {},
     ...options.ports,
   };

@@ -77,6 +77,7 @@ export function openTestServer(change: Partial<ServerPorts> = {}): TestServer {
     },
     queue: NO_QUEUE,
     workspaceBackend: () => Promise.resolve({ backend: "overlay", skipped: [] }),
+    listRefusals: notHere,
     stop: () => void stops.push(host.nowMs),
     ...change,
   };

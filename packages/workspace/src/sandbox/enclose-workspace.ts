@@ -10,9 +10,11 @@ import { startNamespaceHolder } from "../namespace-holder.ts";
 import type { NamespaceHolder } from "../namespace-holder.ts";
 import type { WorkspaceLayout } from "../workspace-layout.ts";
 import type { BackendName } from "../workspace-metadata.ts";
+import { WORKSPACE_MARKER } from "../workspace-view.ts";
 import type { WorkspaceView } from "../workspace-view.ts";
 import type { Refusal } from "./egress-proxy.ts";
 import { copyConfigs } from "./copy-configs.ts";
+import { copyLogins } from "./copy-logins.ts";
 import { startLimitWatch } from "./limit-watch.ts";
 import type { LimitWatch } from "./limit-watch.ts";
 import { createLimitedView } from "./limited-view.ts";
@@ -20,11 +22,17 @@ import { openSandbox } from "./open-sandbox.ts";
 import { createUnavailable } from "./sandbox-unavailable.ts";
 import type { Sandbox } from "./open-sandbox.ts";
 import { cachesDirectory } from "./plan-caches.ts";
-import { openResourceGroup } from "./resource-group.ts";
+import { createFailureListener } from "./failure-signs.ts";
+import type { FailureListener } from "./failure-signs.ts";
+import { createMarkedTree, createNamespaceTree } from "./process-tree.ts";
+import type { ProcessTree } from "./process-tree.ts";
+import { NO_RESOURCE_GROUP, openResourceGroup } from "./resource-group.ts";
 import type { ResourceGroup } from "./resource-group.ts";
 import type { SandboxProvider } from "./sandbox-provider.ts";
 import type { SandboxLevel, SandboxSettings } from "./sandbox-settings.ts";
 import { createSandboxView } from "./sandbox-view.ts";
+import { startTreeWatch } from "./tree-watch.ts";
+import type { TreeLimits } from "./tree-watch.ts";
 
 /** A workspace to be enclosed. */
 export interface EncloseOptions {
@@ -37,6 +45,8 @@ export interface EncloseOptions {
   /** Folders of the daemon's own. */
   readonly state: readonly string[];
   readonly onRefusal: ((refusal: Refusal) => void) | undefined;
+  /** False: limits are held as on a machine where no control group can be made. */
+  readonly hasControlGroups: boolean;
 }
 
 /** A workspace's files with the processes' way to them. `sandbox` is null at the levels without one. */
@@ -83,11 +93,13 @@ function listWritten({ built, layout }: EncloseOptions): string[] {
 async function makeView(options: EncloseOptions, group: ResourceGroup): Promise<Enclosure> {
   const { built, layout, settings, backend, path, state } = options;
   // The programs that set limits are Linux's.
-  if (settings.level === "process" && platform !== "linux") return { view: built.view, sandbox: null };
+  if (settings.level === "process" && platform !== "linux")
+    return { view: built.view, sandbox: null, tree: null };
   if (settings.level === "process") {
     const isCountedApart = isOverlayBackend(backend) && needsUserNamespace(backend);
     const { limits } = settings;
-    return { view: createLimitedView({ view: built.view, group, limits, isCountedApart }), sandbox: null };
+    const view = createLimitedView({ view: built.view, group, limits, isCountedApart });
+    return { view, sandbox: null, tree: findTree(options) };
   }
   const { holder, withUserNamespace, view } = await hold(options);
   const sandbox = await openSandbox({
@@ -104,12 +116,34 @@ async function makeView(options: EncloseOptions, group: ResourceGroup): Promise<
   return {
     view: createSandboxView({ workspaceId: layout.workspaceId, outer: view, sandbox, group }),
     sandbox,
+    tree: sandbox.tree,
   };
 }
 
 interface Enclosure {
   readonly view: WorkspaceView;
   readonly sandbox: Sandbox | null;
+  /** Null where somebody else counts what the processes take, or nobody does. */
+  readonly tree: ProcessTree | null;
+}
+
+/** The processes of a workspace without a sandbox. */
+function findTree({ built, layout }: EncloseOptions): ProcessTree {
+  const { holder } = built.view;
+  return holder === null
+    ? createMarkedTree(`${WORKSPACE_MARKER}=${layout.workspaceId}`)
+    : createNamespaceTree(holder);
+}
+
+/** What no control group holds. One that root could leave, as without a sandbox, is not relied on. */
+function listUnheld({ settings }: EncloseOptions, { held }: Pick<ResourceGroup, "held">): TreeLimits {
+  const { memoryBytes, processCount, cpuCount } = settings.limits;
+  const canLeave = settings.level === "process" && process.getuid?.() === 0;
+  return {
+    ...(memoryBytes === undefined || (held.has("memoryBytes") && !canLeave) ? {} : { memoryBytes }),
+    ...(processCount === undefined || (held.has("processCount") && !canLeave) ? {} : { processCount }),
+    ...(cpuCount === undefined || held.has("cpuCount") ? {} : { cpuCount }),
+  };
 }
 
 /** Caches that are the workspace's own to write into exist only in a sandbox. */
@@ -127,21 +161,29 @@ async function watchLimits(
   });
 }
 
+/** What is at an end as soon as one limit is. */
+function firstHit(watches: readonly LimitWatch[]): string | null {
+  return watches.map(({ hit }) => hit).find((hit) => hit !== null) ?? null;
+}
+
 function enclose(options: EncloseOptions, made: Enclosure, rest: EnclosureRest): EnclosedWorkspace {
   const { view } = made;
-  const { group, watch } = rest;
+  const { group, watches, listener } = rest;
   const guarded: WorkspaceView = {
     ...view,
     async start(command, cwd, env) {
-      const hit = watch?.hit ?? null;
+      const hit = firstHit(watches);
       if (hit !== null)
         throw new CanopyError("workspace.failed", `the workspace's processes were killed: ${hit}`, {
           hint: "Raise the limit in [sandbox.limits], or give the agent less to do at once.",
         });
-      return await view.start(command, cwd, env);
+      const handle = await view.start(command, cwd, env);
+      // It was hit while this one was on its way in, too late to be killed with the others.
+      if (firstHit(watches) !== null) await view.killAll();
+      return listener === null ? handle : listener.listen(handle);
     },
     async [Symbol.asyncDispose](): Promise<void> {
-      await watch?.[Symbol.asyncDispose]();
+      for (const watch of watches) await watch[Symbol.asyncDispose]();
       await view[Symbol.asyncDispose]();
     },
   };
@@ -149,7 +191,13 @@ function enclose(options: EncloseOptions, made: Enclosure, rest: EnclosureRest):
     built: { ...options.built, view: guarded },
     level: options.settings.level,
     sandbox: made.sandbox,
-    describeLimitHit: async () => (await watch?.describeHit()) ?? (await group.describeHit()),
+    async describeLimitHit() {
+      for (const each of [...watches, group]) {
+        const hit = await each.describeHit();
+        if (hit !== null) return hit;
+      }
+      return listener?.describeHit() ?? null;
+    },
   };
 }
 
@@ -167,9 +215,14 @@ async function encloseByProvider(
   const { built, layout, settings, state } = options;
   const provided = await provider.open({ layout, view: built.view, settings, state });
   const { view } = provided;
-  const made = { view, sandbox: null };
+  const made = { view, sandbox: null, tree: null };
   try {
-    return enclose(options, made, { group: provided, watch: await watchLimits(options, made) });
+    const watch = await watchLimits(options, made);
+    return enclose(options, made, {
+      group: provided,
+      watches: watch === null ? [] : [watch],
+      listener: null,
+    });
   } catch (error) {
     await view[Symbol.asyncDispose]();
     throw error;
@@ -178,7 +231,30 @@ async function encloseByProvider(
 
 interface EnclosureRest {
   readonly group: Pick<ResourceGroup, "describeHit">;
-  readonly watch: LimitWatch | null;
+  readonly watches: readonly LimitWatch[];
+  readonly listener: FailureListener | null;
+}
+
+async function watchAll(
+  options: EncloseOptions,
+  made: Enclosure,
+  group: ResourceGroup,
+): Promise<EnclosureRest> {
+  const unheld = listUnheld(options, group);
+  const written = await watchLimits(options, made);
+  const { tree, view } = made;
+  const taken =
+    tree === null ? null : startTreeWatch({ limits: unheld, tree, killAll: () => view.killAll() });
+  const { openFileCount } = options.settings.limits;
+  const { memoryBytes, processCount } = unheld;
+  const signs = Object.entries({ memoryBytes, processCount, openFileCount }).filter(
+    ([, value]) => value !== undefined,
+  );
+  return {
+    group,
+    watches: [written, taken].filter((each) => each !== null),
+    listener: signs.length === 0 ? null : createFailureListener(Object.fromEntries(signs)),
+  };
 }
 
 /**
@@ -190,16 +266,15 @@ export async function encloseWorkspace(options: EncloseOptions): Promise<Enclose
   const none = (): Promise<null> => Promise.resolve(null);
   if (settings.level === "none") return { built, level: "none", sandbox: null, describeLimitHit: none };
   await copyConfigs(settings, layout);
+  await copyLogins(settings, layout);
   const provider = findProvider(settings);
   if (provider !== null) return await encloseByProvider(options, provider);
-  const group = await openResourceGroup(
-    `${layout.workspaceId}-${randomBytes(3).toString("hex")}`,
-    settings.limits,
-  );
+  const name = `${layout.workspaceId}-${randomBytes(3).toString("hex")}`;
+  const group = options.hasControlGroups ? await openResourceGroup(name, settings.limits) : NO_RESOURCE_GROUP;
   try {
     const made = await makeView(options, group);
     try {
-      return enclose(options, made, { group, watch: await watchLimits(options, made) });
+      return enclose(options, made, await watchAll(options, made, group));
     } catch (error) {
       await made.view[Symbol.asyncDispose]();
       throw error;

@@ -7,7 +7,7 @@ import { PROCESS_SETTINGS } from "./sandbox-settings.ts";
 import type { SandboxLevel, SandboxLimits } from "./sandbox-settings.ts";
 
 // Run by limit-scenario.e2e.test.ts as a program of its own, as root or as an ordinary user: takes too much of everything at
-// each level, with limits (but at level `none`, which has none), and prints what came of it.
+// each level, with limits (but at level `none`, which has none), with control groups and without, and prints what came of it.
 const [base = ""] = process.argv.slice(2);
 const MEGA = 2 ** 20;
 
@@ -20,20 +20,32 @@ interface Attempt {
 
 /** With a limit there is time for it to be noticed, however busy the machine is. */
 const HOLD = '[ -z "$LIMITED" ] || sleep 20; echo GOT';
+const GROW = `perl -e 'my $x = ""; $x .= "a" x (1 << 20) for 1 .. 300; sleep 15 if $ENV{LIMITED}; print "GOT\\n" if length $x > 299 << 20'`;
 const ATTEMPTS: readonly Attempt[] = [
   {
     name: "memory hog",
     script: `perl -e 'my $x = "a" x (300 << 20); print "GOT\\n" if length $x'`,
     limits: { memoryBytes: 128 * MEGA },
   },
+  { name: "memory hog that grows", script: GROW, limits: { memoryBytes: 128 * MEGA } },
+  {
+    name: "memory hog that leaves its control group",
+    script: `for f in memory/tasks memory/cgroup.procs cgroup.procs; do echo $$ 2>/dev/null > /sys/fs/cgroup/$f && break; done 2>/dev/null; ${GROW}`,
+    limits: { memoryBytes: 128 * MEGA },
+  },
+  {
+    name: "memory hogs that are large together",
+    script: `perl -e 'my @p; for (1 .. 4) { my $p = fork; if ($p) { push @p, $p; next } my $x = "a" x (40 << 20); sleep($ENV{LIMITED} ? 15 : 1); exit } for (1 .. 4) { wait; $? and kill(9, @p), exit 1 } print "GOT\\n"'`,
+    limits: { memoryBytes: 128 * MEGA },
+  },
   {
     name: "process flood",
-    script: `perl -e 'my @p; for (1 .. 150) { my $p = fork; defined $p or kill(9, @p), exit 1; if (!$p) { sleep 30; exit } push @p, $p } print "GOT\\n"; kill 9, @p'`,
+    script: `perl -e 'my @p; for (1 .. 150) { my $p = fork; defined $p or sleep(3), kill(9, @p), exit 1; if (!$p) { sleep 30; exit } push @p, $p } sleep 15 if $ENV{LIMITED}; print "GOT\\n"; kill 9, @p'`,
     limits: { processCount: 60 },
   },
   {
     name: "descriptor flood",
-    script: `perl -e 'my @f; for (1 .. 600) { open my $f, "<", "file" or exit 1; push @f, $f } print "GOT\\n"'`,
+    script: `perl -e 'my @f; for (1 .. 600) { open my $f, "<", "file" or die "file: $!"; push @f, $f } print "GOT\\n"'`,
     limits: { openFileCount: 256 },
   },
   {
@@ -54,7 +66,7 @@ const ATTEMPTS: readonly Attempt[] = [
   { name: "a long run", script: `sleep 1; ${HOLD}`, limits: { wallMs: 500 } },
   {
     name: "a greedy loop",
-    script: `perl -e 'my $end = time + 7; while (time < $end) { (times)[0] > 0.4 or next; print "GOT\\n"; last }'`,
+    script: `perl -e 'my $end = time + 5; while (time < $end) { (times)[0] + (times)[1] > 0.4 or next; print "GOT\\n"; last }'`,
     limits: { cpuCount: 0.03 },
   },
 ];
@@ -86,16 +98,21 @@ async function attack(store: WorkspaceStore, level: SandboxLevel, attempt: Attem
   return output.includes("GOT\n") ? "worked" : `stopped: ${hit ?? "by an error"}`;
 }
 
-const results: Record<string, Record<string, string>> = {};
-const store = await openWorkspaceStore({ cacheDirectory: join(base, "cache") });
-for (const level of ["none", "process", "sandbox"] as const) {
-  const found: Record<string, string> = {};
-  await Promise.all(
-    ATTEMPTS.map(async (attempt) => {
-      found[attempt.name] = await attack(store, level, attempt);
-    }),
+async function attackAll(level: SandboxLevel, hasControlGroups: boolean): Promise<Record<string, string>> {
+  const cacheDirectory = join(base, `cache-${level}-${hasControlGroups}`);
+  await using store = await openWorkspaceStore({ cacheDirectory, hasControlGroups });
+  const found = await Promise.all(
+    ATTEMPTS.map(async (attempt) => [attempt.name, await attack(store, level, attempt)] as const),
   );
-  results[level] = Object.fromEntries(ATTEMPTS.map(({ name }) => [name, found[name] ?? ""]));
+  return Object.fromEntries(found);
 }
-await store[Symbol.asyncDispose]();
-process.stdout.write(`${JSON.stringify(results)}\n`);
+
+const none = await attackAll("none", true);
+const [atProcess, sandbox] = await Promise.all([attackAll("process", true), attackAll("sandbox", true)]);
+const [processAlone, sandboxAlone] = await Promise.all([
+  attackAll("process", false),
+  attackAll("sandbox", false),
+]);
+process.stdout.write(
+  `${JSON.stringify({ none, process: atProcess, sandbox, processAlone, sandboxAlone })}\n`,
+);

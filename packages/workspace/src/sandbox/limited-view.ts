@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { requireExecutable } from "../find-executable.ts";
 import { toolPath } from "../tool-paths.ts";
 import type { WorkspaceView } from "../workspace-view.ts";
+import { dataRlimitBytes } from "./resource-group.ts";
 import type { ResourceGroup } from "./resource-group.ts";
 import type { SandboxLimits } from "./sandbox-settings.ts";
 
@@ -27,7 +28,8 @@ export function planProcessRlimits(
   const options = ["--core=0"];
   if (openFileCount !== undefined) options.push(`--nofile=${openFileCount}`);
   if (diskBytes !== undefined) options.push(`--fsize=${diskBytes}`);
-  if (memoryBytes !== undefined && !held.has("memoryBytes")) options.push(`--data=${memoryBytes}`);
+  if (memoryBytes !== undefined && !held.has("memoryBytes"))
+    options.push(`--data=${dataRlimitBytes(memoryBytes)}`);
   // Otherwise it would count all that the person runs, and stop their other programs' children from being made.
   if (processCount !== undefined && !held.has("processCount") && isCountedApart)
     options.push(`--nproc=${processCount}`);

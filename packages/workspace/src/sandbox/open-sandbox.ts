@@ -10,7 +10,10 @@ import type { WorkspaceLayout } from "../workspace-layout.ts";
 import { PROXY_PORT, startEgressProxy } from "./egress-proxy.ts";
 import type { EgressProxy, Refusal } from "./egress-proxy.ts";
 import { planMounts } from "./plan-mounts.ts";
+import { createPause, createProcessTree, listPidsNow } from "./process-tree.ts";
+import type { ProcessTree } from "./process-tree.ts";
 import type { ResourceGroup } from "./resource-group.ts";
+import { dataRlimitBytes } from "./resource-group.ts";
 import type { SandboxLimits, SandboxSettings } from "./sandbox-settings.ts";
 import { createUnavailable } from "./sandbox-unavailable.ts";
 import { createSeccompFilter } from "./seccomp-filter.ts";
@@ -49,6 +52,7 @@ export interface Sandbox extends AsyncDisposable {
   killAll(): Promise<void>;
   /** Stops every process, or lets them go on. All at once: none can go on by itself. */
   pauseAll(isPaused: boolean): Promise<void>;
+  readonly tree: ProcessTree;
 }
 
 /** The rlimits that stand in for what the control groups do not hold, as `number=value,...`. Per process, but for NPROC. */
@@ -57,7 +61,7 @@ export function planRlimits(limits: SandboxLimits, held: ReadonlySet<keyof Sandb
   if (limits.openFileCount !== undefined) parts.push(`${RLIMIT_NOFILE}=${limits.openFileCount}`);
   if (limits.diskBytes !== undefined) parts.push(`${RLIMIT_FSIZE}=${limits.diskBytes}`);
   if (limits.memoryBytes !== undefined && !held.has("memoryBytes"))
-    parts.push(`${RLIMIT_DATA}=${limits.memoryBytes}`);
+    parts.push(`${RLIMIT_DATA}=${dataRlimitBytes(limits.memoryBytes)}`);
   if (limits.processCount !== undefined && !held.has("processCount"))
     parts.push(`${RLIMIT_NPROC}=${limits.processCount}`);
   return parts.join(",");
@@ -153,14 +157,22 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       cwd,
       ...command,
     ];
+    const proc = `${sandboxRoot}/proc`;
+    const pauseAll = createPause((name) => signalAll(enter, name));
     return {
       root: sandboxRoot,
       enter,
       env: { ...listToolVariables(options.path), ...proxy?.env },
       refusals: proxy?.refusals ?? [],
-      pauseAll: (isPaused) => signalAll(enter, isPaused ? "STOP" : "CONT"),
+      pauseAll,
+      tree: createProcessTree({
+        proc,
+        listPids: () => listPidsNow(proc),
+        ownPid: 1,
+        ownCount: 0,
+        setPaused: pauseAll,
+      }),
       async killAll(): Promise<void> {
-        const proc = `${sandboxRoot}/proc`;
         const isEmpty = await waitUntil(async () => {
           if ((await countOthers(proc)) === 0) return true;
           await signalAll(enter, "KILL");

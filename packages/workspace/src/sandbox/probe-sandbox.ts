@@ -85,28 +85,24 @@ async function probeLimits(): Promise<SandboxFeature[]> {
     cpuCount: 1,
   };
   await using group = await openResourceGroup(`probe-${randomBytes(4).toString("hex")}`, wanted);
-  const isRoot = process.getuid?.() === 0;
   const memory = group.held.has("memoryBytes");
   const pids = group.held.has("processCount");
   const cpu = group.held.has("cpuCount");
-  const pidsFallback = isRoot
-    ? "root is exempt from rlimits and no control group can be made"
-    : "by an rlimit";
   return [
     {
       feature: "memory limit",
       state: memory ? "enforced" : "partly",
-      detail: memory ? "by a control group" : "per process, by an rlimit",
+      detail: memory ? "by a control group" : "each process by an rlimit, all together by looking at them",
     },
     {
       feature: "process limit",
-      state: pids || !isRoot ? "enforced" : "not-enforced",
-      detail: pids ? "by a control group" : pidsFallback,
+      state: pids ? "enforced" : "partly",
+      detail: pids ? "by a control group" : "by looking at them, and by an rlimit for who is not root",
     },
     {
       feature: "cpu limit",
-      state: cpu ? "enforced" : "not-enforced",
-      detail: cpu ? "by a control group" : "no control group can be made",
+      state: cpu ? "enforced" : "partly",
+      detail: cpu ? "by a control group" : "no control group can be made: processes are stopped and go on",
     },
     { feature: "open files limit", state: "enforced", detail: "per process, by an rlimit" },
     {

@@ -28,6 +28,14 @@ export function formatLimit(bytes: number): string {
   return giga >= 1 ? `${Number(giga.toFixed(1))} GB` : `${Number((bytes / 2 ** 20).toFixed(1))} MB`;
 }
 
+/**
+ * The rlimit of one process's memory where no control group counts all of them: a little more than the limit, so that whoever grows
+ * beyond it is seen to, and named, before its allocations fail.
+ */
+export function dataRlimitBytes(memoryBytes: number): number {
+  return Math.round(memoryBytes + Math.max(memoryBytes / 4, 2 ** 26));
+}
+
 function planParts(name: string, limits: SandboxLimits, isUnified: boolean): Part[] {
   const at = (controller: string): string => (isUnified ? join(ROOT, name) : join(ROOT, controller, name));
   const parts: Part[] = [];
@@ -79,6 +87,14 @@ async function removePart(directory: string): Promise<void> {
     );
   await waitUntil(tryOnce, 5_000);
 }
+
+/** Stands for control groups where there are none. */
+export const NO_RESOURCE_GROUP: ResourceGroup = {
+  entries: [],
+  held: new Set(),
+  describeHit: () => Promise.resolve(null),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
 
 /** Makes the control groups of a workspace, version 1 or 2, as far as this process may. What it may not is not `held`. */
 export async function openResourceGroup(name: string, limits: SandboxLimits): Promise<ResourceGroup> {
