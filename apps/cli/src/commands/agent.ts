@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeCapability, resolveAgent } from "@canopy/agents";
+import { capabilitiesAt, describeCapability, resolveAgent } from "@canopy/agents";
 import type { AgentCapabilities } from "@canopy/agents";
 import type { AgentModelList } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
@@ -43,9 +43,13 @@ async function listAgents(options: JsonOption): Promise<void> {
     agent.kind,
     agent.installed ? (agent.programVersion ?? "yes") : "-",
     agent.installed ? summarizeSignIn(agent) : "",
+    capabilitiesAt(agent.capabilities, "emulated").join(" "),
+    capabilitiesAt(agent.capabilities, "refused").join(" ") || "-",
     sanitizeLine(agent.command),
   ]);
-  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "SIGNED IN", "COMMAND"], rows));
+  printText(
+    formatTable(["AGENT", "DRIVER", "INSTALLED", "SIGNED IN", "EMULATED", "REFUSED", "COMMAND"], rows),
+  );
 }
 
 function describeAgent(agent: AgentSurvey): string {
