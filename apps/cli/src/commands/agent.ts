@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { capabilitiesAt, describeCapability, resolveAgent } from "@canopy/agents";
+import { describeCapability, resolveAgent } from "@canopy/agents";
 import type { AgentCapabilities } from "@canopy/agents";
 import type { AgentModelList } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
@@ -11,7 +11,7 @@ import { readAgentConfig, surveyAgents } from "../agents/survey-agents.ts";
 import type { AgentSurvey } from "../agents/survey-agents.ts";
 import { openProjectApi } from "../connection/project-api.ts";
 import { formatTable, sanitizeLine } from "../output/format.ts";
-import { printJson, printText } from "../output/print.ts";
+import { printJson, printNote, printText } from "../output/print.ts";
 import { parseDurationArgument } from "../parse-arguments.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
@@ -43,13 +43,10 @@ async function listAgents(options: JsonOption): Promise<void> {
     agent.kind,
     agent.installed ? (agent.programVersion ?? "yes") : "-",
     agent.installed ? summarizeSignIn(agent) : "",
-    capabilitiesAt(agent.capabilities, "emulated").join(" "),
-    capabilitiesAt(agent.capabilities, "refused").join(" ") || "-",
     sanitizeLine(agent.command),
   ]);
-  printText(
-    formatTable(["AGENT", "DRIVER", "INSTALLED", "SIGNED IN", "EMULATED", "REFUSED", "COMMAND"], rows),
-  );
+  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "SIGNED IN", "COMMAND"], rows));
+  printNote("what each can do, and what Canopy does in its place: canopy agent doctor NAME");
 }
 
 function describeAgent(agent: AgentSurvey): string {
