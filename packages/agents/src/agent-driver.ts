@@ -12,7 +12,7 @@ import type {
 /** Kinds of tool call. */
 export type ToolKind = ToolCall["kind"];
 
-/** Whether an agent can do something by itself, not at all, or only because Canopy emulates it. */
+/** Whether an agent can do something by itself, not at all, or only because Canopy does it in its place. */
 export type CapabilityLevel = boolean | "emulated";
 
 /** What an agent can do, as data for rules and screens. */
@@ -26,6 +26,8 @@ export interface AgentCapabilities {
   readonly mcpHttp: CapabilityLevel;
   readonly modelList: CapabilityLevel;
   readonly cost: CapabilityLevel;
+  /** Whether it says that its model refused. */
+  readonly refusal: CapabilityLevel;
   readonly diff: CapabilityLevel;
 }
 

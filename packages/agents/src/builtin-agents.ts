@@ -1,3 +1,4 @@
+import type { AgentCapabilities } from "./agent-driver.ts";
 import type { AcpAuthentication } from "./acp/acp-handshake.ts";
 
 /** An agent that Canopy knows how to launch. It is started only when a person names it. */
@@ -9,7 +10,19 @@ export interface BuiltinAgent {
   /** Variables that usually carry its key. Never passed on unless a person names them. */
   readonly credentialNames: readonly string[];
   readonly authentication?: AcpAuthentication;
+  /** ACP: how it is told to use the login that it finds in its HOME. */
+  readonly loginMethodId?: string;
+  /** What is known of it better than it says itself. */
+  readonly measured?: Partial<AgentCapabilities>;
 }
+
+/** Gemini 0.61 over ACP: it finds no session again, tells no prices, and ends a turn that was stopped for safety like any other. */
+const GEMINI_MEASURED: Partial<AgentCapabilities> = {
+  resume: "emulated",
+  fork: "emulated",
+  cost: false,
+  refusal: false,
+};
 
 /**
  * Launch commands by name. Measured here: claude, codex, gemini, opencode; the others speak ACP and are from the agents' own
@@ -21,7 +34,8 @@ export const BUILTIN_AGENTS: Readonly<Record<string, BuiltinAgent>> = {
     title: "Claude Code",
     driver: "claude",
     command: ["claude"],
-    credentialNames: ["ANTHROPIC_API_KEY"],
+    // The second is what `claude setup-token` prints, for a subscription.
+    credentialNames: ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"],
   },
   cline: { title: "Cline", command: ["cline", "--acp"], credentialNames: [] },
   codebuddy: { title: "CodeBuddy", command: ["codebuddy", "--acp"], credentialNames: [] },
@@ -38,6 +52,8 @@ export const BUILTIN_AGENTS: Readonly<Record<string, BuiltinAgent>> = {
     command: ["gemini", "--acp"],
     credentialNames: ["GEMINI_API_KEY"],
     authentication: { methodId: "gemini-api-key", variable: "GEMINI_API_KEY" },
+    loginMethodId: "oauth-personal",
+    measured: GEMINI_MEASURED,
   },
   goose: { title: "Goose", command: ["goose", "acp"], credentialNames: [] },
   junie: { title: "Junie", command: ["junie", "--acp=true"], credentialNames: [] },

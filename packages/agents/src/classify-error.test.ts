@@ -17,6 +17,25 @@ const CASES: readonly (readonly [string, Partial<AgentFailure>, AgentErrorKind, 
     null,
   ],
   [
+    "codex, a provider's filter",
+    {
+      message: "stream disconnected before completion: Incomplete response returned, reason: content_filter",
+      data: { codexErrorInfo: "other" },
+    },
+    "refusal",
+    null,
+  ],
+  ["codex, by policy", { message: "x", data: { codexErrorInfo: "cyberPolicy" } }, "refusal", null],
+  [
+    "codex, a prompt that OpenAI's API does not take",
+    {
+      message: "Invalid prompt: your prompt was flagged as potentially violating our usage policy.",
+      data: { codexErrorInfo: "other" },
+    },
+    "refusal",
+    null,
+  ],
+  [
     "gemini, JSON in the message",
     { code: 400, message: '{"type":"error","error":{"type":"invalid_request_error","message":"bad"}}' },
     "bad-request",

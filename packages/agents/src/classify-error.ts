@@ -56,6 +56,8 @@ const KIND_BY_NAME: Readonly<Record<string, AgentErrorKind>> = {
   promptistoolong: "context-full",
   refusal: "refusal",
   contentfilter: "refusal",
+  cyberpolicy: "refusal",
+  misalignmentpolicyviolation: "refusal",
   timeout: "timeout",
   timeouterror: "timeout",
   deadlineexceeded: "timeout",
@@ -132,11 +134,15 @@ function retryAfterInText(text: string): number | null {
   return Number(match[1]) * factor;
 }
 
+/** In the words of OpenAI's API, which codex hands on without their code. */
+const REFUSED_IN_TEXT = /reason: content_filter|flagged as potentially violating/i;
+
 /** Only for agents that hand an API error on as plain text: the status they print, then a few fixed phrases. */
 function kindInText(text: string): AgentErrorKind | null {
   const status = /(?:API Error|status(?: code)?|HTTP(?:\/[\d.]+)?|error)[\s:=(]*([45]\d\d)\b/i.exec(text);
   const isContext = /context (?:length|window)|prompt is too long|maximum context/i.test(text);
   if (isContext) return "context-full";
+  if (REFUSED_IN_TEXT.test(text)) return "refusal";
   if (status !== null) return kindByStatus(Number(status[1]));
   if (/rate.?limit|too many requests|usage limit/i.test(text)) return "rate-limit";
   if (/overloaded|temporarily unavailable/i.test(text)) return "overload";

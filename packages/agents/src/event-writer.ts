@@ -81,6 +81,7 @@ export class EventWriter {
   #openId: string | null = null;
   #openText = "";
   #usage: Usage = ZERO_USAGE;
+  #isSilent = true;
 
   constructor(queue: EventQueue) {
     this.#queue = queue;
@@ -96,9 +97,15 @@ export class EventWriter {
     return this.#lastMessage.text;
   }
 
+  /** True while nothing was said, thought or done in the running or last turn. */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
   /** Forgets the last message; call it when a prompt is sent. */
   beginTurn(): void {
     this.closeText();
+    this.#isSilent = true;
     this.#lastMessage.clear();
   }
 
@@ -130,6 +137,7 @@ export class EventWriter {
 
   /** Merges what is newly known about a tool call, tells it when something changed, and returns the full value. */
   tool(toolCallId: string, patch: ToolPatch): ToolCall {
+    this.#isSilent = false;
     const known = this.#tools.get(toolCallId);
     const before = known ?? {
       toolCallId,
@@ -175,6 +183,7 @@ export class EventWriter {
 
   #text(kind: TextKind, text: string, messageId: string | null): void {
     if (text === "") return;
+    this.#isSilent = false;
     const isOther = this.#openKind !== kind || (messageId !== null && messageId !== this.#openId);
     if (isOther) {
       this.closeText();

@@ -43,8 +43,17 @@ export type { CommandDriverOptions } from "./command/command-driver.ts";
 export { EventQueue } from "./event-queue.ts";
 export { EventWriter } from "./event-writer.ts";
 export type { ToolPatch } from "./event-writer.ts";
+export {
+  CAPABILITY_TEXTS,
+  capabilitiesAt,
+  capabilityWord,
+  describeCapability,
+} from "./describe-capability.ts";
+export type { CapabilityText, CapabilityWord } from "./describe-capability.ts";
 export { judgeModel, nearestModels } from "./judge-model.ts";
 export type { ModelVerdict } from "./judge-model.ts";
+export { LOGIN_FILES, findLogin, locateLogin, readLogin } from "./agent-logins.ts";
+export type { LoginCopy, LoginFile } from "./agent-logins.ts";
 export { resolveAgent } from "./resolve-agent.ts";
 export type { AgentDefinition, AgentDefinitions, ResolvedAgent } from "./resolve-agent.ts";
 export {

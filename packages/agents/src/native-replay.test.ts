@@ -81,6 +81,16 @@ test.each(FIXTURES)("%s becomes well-formed canonical events, with nothing unkno
   expect(summarize(events)).toMatchSnapshot();
 });
 
+test("codex passes over a refusal: an answer has begun of which nothing is told", () => {
+  const unread = ["codex-refusal.jsonl", "codex-app-server.jsonl"].map((name) => {
+    const mapper = new CodexMapper(new EventWriter(new EventQueue()));
+    for (const message of readNativeFixture(name))
+      if (isForMapper(name, message)) mapper.take(String(message["method"]), message["params"]);
+    return mapper.hasUnreadAnswer;
+  });
+  expect(unread).toEqual([true, false]);
+});
+
 test("what is not known is kept as it came", async () => {
   for (const [name, message] of [
     ["claude", { type: "brand_new", value: 1 }],

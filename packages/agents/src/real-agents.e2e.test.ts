@@ -3,11 +3,9 @@ import { describeRealAgent } from "@canopy/testkit";
 describeRealAgent("claude", {
   // It would with CLAUDE_CODE_SUBPROCESS_ENV_SCRUB, which does not start without bubblewrap.
   hidesKeys: false,
-  tellsRefusals: true,
   asksQuestions: true,
+  startsAgents: true,
   tellsOutput: true,
-  keepsSessions: true,
-  forks: true,
   lists: ["default", "opus", "sonnet", "haiku"],
   errorKinds: {
     "rate-limit": { status: 429, message: "slow down" },
@@ -25,12 +23,9 @@ describeRealAgent("claude", {
 describeRealAgent("codex", {
   hidesKeys: true,
   // `request_user_input` is offered in codex's plan mode only.
-  // Its API has no such end: a refusal is a message like another.
-  tellsRefusals: false,
   asksQuestions: false,
+  startsAgents: true,
   tellsOutput: true,
-  keepsSessions: true,
-  forks: true,
   lists: ["gpt-5.5"],
   errorKinds: {
     "rate-limit": { status: 429, message: "slow down" },
@@ -47,11 +42,9 @@ describeRealAgent("codex", {
 
 describeRealAgent("opencode", {
   hidesKeys: false,
-  tellsRefusals: true,
   asksQuestions: true,
+  startsAgents: true,
   tellsOutput: true,
-  keepsSessions: true,
-  forks: true,
   lists: ["local/scripted-1", "local/blind-1"],
   // A full context it compacts by itself and goes on.
   errorKinds: {
@@ -63,14 +56,11 @@ describeRealAgent("opencode", {
 
 describeRealAgent("gemini", {
   hidesKeys: false,
-  // Over ACP gemini 0.61 says nothing of an answer that was stopped for safety.
-  tellsRefusals: false,
   asksQuestions: false,
+  // Over ACP its own policy denies it.
+  startsAgents: false,
   // Over ACP gemini 0.61 tells only that a command ended.
   tellsOutput: false,
-  // It writes its sessions, and finds none of them again over ACP.
-  keepsSessions: false,
-  forks: false,
   lists: ["gemini-3.1-pro-preview", "gemini-2.5-pro"],
   errorKinds: {
     authentication: { status: 401, message: "invalid key" },

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { LOGIN_FILES } from "./agent-logins.ts";
 import { BUILTIN_AGENTS } from "./builtin-agents.ts";
 import { resolveAgent } from "./resolve-agent.ts";
 import type { AgentDefinitions } from "./resolve-agent.ts";
@@ -22,7 +23,14 @@ function describeAgent(text: string, definitions: AgentDefinitions = {}): unknow
   return { kind, command, ...rest };
 }
 
-const NOTHING = { model: null, environmentNames: [], keychain: {}, credentialNames: [] };
+const NOTHING = {
+  model: null,
+  environmentNames: [],
+  keychain: {},
+  credentialNames: [],
+  loginFiles: [],
+  hasLogin: false,
+};
 
 test("a command, an ACP command and the scripted agent can be written out", () => {
   writeFileSync(path.join(folder, "s.json"), "{}");
@@ -72,6 +80,8 @@ test("a configured name wins over a built-in one", () => {
     environmentNames: ["GEMINI_API_KEY"],
     keychain: {},
     credentialNames: ["GEMINI_API_KEY"],
+    loginFiles: LOGIN_FILES["gemini"],
+    hasLogin: false,
   });
   expect(describeAgent("lint", definitions)).toEqual({
     name: "lint",
@@ -131,7 +141,10 @@ test("of a built-in agent only what differs need be said", () => {
     environmentNames: [],
     keychain: { K: "canopy/k" },
     credentialNames: ["OPENAI_API_KEY", "CODEX_API_KEY"],
+    loginFiles: LOGIN_FILES["codex"],
+    hasLogin: false,
   });
+  expect(describeAgent("claude", { claude: { login: true } })).toMatchObject({ hasLogin: true });
   expect(describeAgent("gemini", { gemini: { env: ["GEMINI_API_KEY"] } })).toMatchObject({
     kind: "acp",
     command: "gemini --acp",

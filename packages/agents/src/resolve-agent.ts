@@ -4,6 +4,8 @@ import { CanopyError } from "@canopy/protocol";
 import { createAcpDriver } from "./acp/acp-driver.ts";
 import type { AcpAuthentication } from "./acp/acp-handshake.ts";
 import type { AgentDriver } from "./agent-driver.ts";
+import { LOGIN_FILES } from "./agent-logins.ts";
+import type { LoginFile } from "./agent-logins.ts";
 import { BUILTIN_AGENTS } from "./builtin-agents.ts";
 import type { BuiltinAgent } from "./builtin-agents.ts";
 import { createClaudeDriver } from "./claude/claude-driver.ts";
@@ -25,6 +27,8 @@ export interface AgentDefinition {
   readonly env?: readonly string[] | undefined;
   /** Variables whose values come from the system's keychain, as `SERVICE/ACCOUNT`. */
   readonly keychain?: Readonly<Record<string, string>> | undefined;
+  /** Whether it gets a copy of what the person's own login with it left in their home. */
+  readonly login?: boolean | undefined;
   readonly model?: string | undefined;
   /** command: what it prints; plain text when left out. */
   readonly output?: OutputFormat | undefined;
@@ -44,6 +48,9 @@ export interface ResolvedAgent {
   readonly keychain: Readonly<Record<string, string>>;
   /** Variables that this agent usually needs; for hints only. */
   readonly credentialNames: readonly string[];
+  /** What its own login leaves in a person's home; empty when that is not known. */
+  readonly loginFiles: readonly LoginFile[];
+  readonly hasLogin: boolean;
 }
 
 function unknownAgent(text: string, definitions: AgentDefinitions): CanopyError {
@@ -60,7 +67,16 @@ function unknownAgent(text: string, definitions: AgentDefinitions): CanopyError 
 }
 
 function bare(name: string, driver: AgentDriver): ResolvedAgent {
-  return { name, driver, model: null, environmentNames: [], keychain: {}, credentialNames: [] };
+  return {
+    name,
+    driver,
+    model: null,
+    environmentNames: [],
+    keychain: {},
+    credentialNames: [],
+    loginFiles: [],
+    hasLogin: false,
+  };
 }
 
 function requireCommand(name: string, command: string | undefined): string {
@@ -87,14 +103,15 @@ interface Launch {
   readonly driver: "acp" | "claude" | "codex" | "opencode";
   readonly command: readonly [string, ...string[]];
   readonly authentication: AcpAuthentication | null;
+  readonly measured: BuiltinAgent["measured"];
 }
 
-function launchedDriver({ name, driver, command, authentication }: Launch): AgentDriver {
+function launchedDriver({ name, driver, command, authentication, measured = {} }: Launch): AgentDriver {
   const [program, ...args] = command;
   if (driver === "claude") return createClaudeDriver({ name, command: program, args });
   if (driver === "codex") return createCodexDriver({ name, command: program, args });
   if (driver === "opencode") return createOpenCodeDriver({ name, command: program, args });
-  return createAcpDriver({ name, command, authentication });
+  return createAcpDriver({ name, command, authentication, measured });
 }
 
 function findBuiltin(name: string): BuiltinAgent | undefined {
@@ -110,17 +127,37 @@ function driverOf(name: string, definition: AgentDefinition): NonNullable<AgentD
   });
 }
 
+/** What a person lets an agent have of their secrets, and where those usually are. */
+function secretsOf(
+  name: string,
+  { env = [], keychain = {}, login = false }: AgentDefinition,
+  driver: string,
+): Omit<ResolvedAgent, "name" | "driver" | "model"> {
+  // An agent of a name of its own usually needs what the one needs that it is.
+  const like = findBuiltin(name) ?? findBuiltin(driver);
+  return {
+    environmentNames: env,
+    keychain,
+    credentialNames: like?.credentialNames ?? [],
+    loginFiles: loginFilesOf(name, driver),
+    hasLogin: login,
+  };
+}
+
+function authenticationOf(
+  builtin: BuiltinAgent | undefined,
+  { login = false }: AgentDefinition,
+): AcpAuthentication | null {
+  if (login && builtin?.loginMethodId !== undefined)
+    return { methodId: builtin.loginMethodId, variable: null };
+  return builtin?.authentication ?? null;
+}
+
 function fromDefinition(name: string, definition: AgentDefinition, baseDirectory: string): ResolvedAgent {
   const { args = [] } = definition;
   const driver = driverOf(name, definition);
   const builtin = findBuiltin(name);
-  const resolved = {
-    name,
-    model: definition.model ?? null,
-    environmentNames: definition.env ?? [],
-    keychain: definition.keychain ?? {},
-    credentialNames: builtin?.credentialNames ?? [],
-  };
+  const resolved = { name, model: definition.model ?? null, ...secretsOf(name, definition, driver) };
   if (driver === "scripted")
     return { ...resolved, driver: scriptedDriver(name, definition.command, baseDirectory) };
   const command = requireCommand(name, definition.command ?? usualCommand(driver, builtin));
@@ -134,9 +171,15 @@ function fromDefinition(name: string, definition: AgentDefinition, baseDirectory
     name,
     driver,
     command: [program, ...words, ...args],
-    authentication: builtin?.authentication ?? null,
+    authentication: authenticationOf(builtin, definition),
+    measured: builtin?.measured,
   });
   return { ...resolved, driver: launched };
+}
+
+function loginFilesOf(name: string, driver: string): readonly LoginFile[] {
+  const key = driver === "acp" ? name : driver;
+  return Object.hasOwn(LOGIN_FILES, key) ? (LOGIN_FILES[key] ?? []) : [];
 }
 
 /** What is launched when only the driver, or only what differs from a built-in agent, was said. */
@@ -152,8 +195,9 @@ function usualCommand(
 function fromBuiltin(name: string): ResolvedAgent | null {
   const builtin = findBuiltin(name);
   if (builtin === undefined) return null;
-  const { command, authentication = null, credentialNames, driver = "acp" } = builtin;
-  return { ...bare(name, launchedDriver({ name, driver, command, authentication })), credentialNames };
+  const { command, authentication = null, credentialNames, driver = "acp", measured } = builtin;
+  const launched = launchedDriver({ name, driver, command, authentication, measured });
+  return { ...bare(name, launched), credentialNames, loginFiles: loginFilesOf(name, driver) };
 }
 
 /**

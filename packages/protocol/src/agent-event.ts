@@ -76,6 +76,9 @@ export const permissionOptionSchema = z.object({
   kind: z.enum(["allow_once", "allow_always", "reject_once", "reject_always"]),
 });
 
+/** An agent that the session's own agent has started: `name` is what it is told apart by, such as its task in a few words. */
+export const subAgentSchema = z.object({ subAgentId: z.string(), name: z.string() });
+
 /**
  * What an agent says, in one vocabulary for all agents (field reference 4.4). Durable ones carry full values;
  * `message.delta` and `thought.delta` are live only and are closed by `message.done` and `thought.done`.
@@ -104,6 +107,8 @@ export const agentEventSchema = z.discriminatedUnion("type", [
     requestId: z.string(),
     tool: toolCallSchema,
     options: z.array(permissionOptionSchema),
+    /** Who below the session's own agent asks; absent when that one does. */
+    subAgent: subAgentSchema.optional(),
   }),
   z.object({
     type: z.literal("permission.answered"),
@@ -116,6 +121,7 @@ export const agentEventSchema = z.discriminatedUnion("type", [
     requestId: z.string(),
     text: z.string(),
     schema: jsonSchema.optional(),
+    subAgent: subAgentSchema.optional(),
   }),
   z.object({
     type: z.literal("question.answered"),
@@ -131,7 +137,15 @@ export const agentEventSchema = z.discriminatedUnion("type", [
     commands: z.array(z.object({ name: z.string(), description: z.string() })),
   }),
   z.object({ type: z.literal("compaction"), text: z.string() }),
-  z.object({ type: z.literal("notice"), level: z.enum(["debug", "info", "warn"]), text: z.string() }),
+  z.object({
+    type: z.literal("notice"),
+    level: z.enum(["debug", "info", "warn"]),
+    text: z.string(),
+    /** Its provider refused a request, which the agent makes again by itself: others of the account had better wait, too. */
+    refusal: z
+      .object({ kind: agentErrorKindSchema, retryAfterMs: z.int().nonnegative().optional() })
+      .optional(),
+  }),
   z.object({
     type: z.literal("error"),
     kind: agentErrorKindSchema,
@@ -146,6 +160,8 @@ export const agentEventSchema = z.discriminatedUnion("type", [
 export type AgentEvent = z.infer<typeof agentEventSchema>;
 /** The full value of a tool call. */
 export type ToolCall = z.infer<typeof toolCallSchema>;
+/** An agent that the session's own agent has started. */
+export type SubAgent = z.infer<typeof subAgentSchema>;
 /** A class of agent error. */
 export type AgentErrorKind = z.infer<typeof agentErrorKindSchema>;
 /** Why a turn ended. */

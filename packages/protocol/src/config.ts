@@ -21,6 +21,8 @@ export const agentConfigSchema = z.strictObject({
   keychain: z
     .record(variableSchema, z.string().regex(/^[^/]+\/.+$/, 'a place such as "canopy/claude"'))
     .optional(),
+  /** Whether it gets a copy of the person's own login. Only a person's own file may say so. */
+  login: z.boolean().optional(),
   model: z.string().min(1).optional(),
   /** Of a command: plain text, or the JSON lines of an agent's one-shot mode, such as `codex exec --json`. */
   output: z.enum(["text", "claude", "codex", "gemini", "opencode"]).optional(),

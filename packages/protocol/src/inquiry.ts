@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { permissionOptionSchema } from "./agent-event.ts";
+import { permissionOptionSchema, subAgentSchema } from "./agent-event.ts";
 import { idSchema } from "./ids.ts";
 import { jsonSchema } from "./json.ts";
 
@@ -13,6 +13,13 @@ export const inquirySchema = z.object({
   sessionId: idSchema("session"),
   attemptId: idSchema("attempt"),
   taskId: idSchema("task"),
+  /** The session that wrote what this one mends; null when this one works for itself. */
+  parent: z
+    .object({ sessionId: idSchema("session"), role: z.enum(["resolver", "repair"]) })
+    .nullable()
+    .default(null),
+  /** Who below the session's own agent asks; null when that one does. */
+  subAgent: subAgentSchema.nullable().default(null),
   text: z.string(),
   /** What can be answered; empty for free text. */
   options: z.array(permissionOptionSchema),
@@ -36,6 +43,7 @@ export const inquiryCommandSchemas = [
     text: z.string().min(1).max(20_000),
     options: z.array(permissionOptionSchema).max(50).default([]),
     details: jsonSchema.default(null),
+    subAgent: subAgentSchema.nullable().default(null),
   }),
   /** A person's answer: an option's id, null to refuse, a text, or an object with one text for each question. */
   z.strictObject({

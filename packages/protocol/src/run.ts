@@ -89,6 +89,8 @@ export const runTotalsSchema = z.object({
   conflicted: z.int(),
   killed: z.int(),
   usage: usageSchema,
+  /** Tool calls and answers. */
+  steps: z.int().nonnegative().default(0),
 });
 
 /** The full value of a run. */

@@ -42,10 +42,10 @@ export const ROUTES: readonly Route[] = [
   ...QUEUE_ROUTES,
   ...COORDINATION_ROUTES,
   ...INQUIRY_ROUTES,
-  ...SANDBOX_ROUTES,
   ...AGENT_ROUTES,
   ...IMAGE_ROUTES,
   FORK_ROUTE,
+  ...SANDBOX_ROUTES,
 ];
 
 /** The HTTP side of the program. It opens no socket itself: its host hands requests and WebSockets in. */

@@ -31,10 +31,12 @@ export function testModels(bench: () => Bench, traits: RealAgentTraits): void {
 
 /** An image that goes with a prompt is in what the model is asked, byte for byte. */
 export function testImages(bench: () => Bench): void {
-  test("sends an image that goes with a prompt to the model", async () => {
-    const { model, start } = bench();
+  test("can do what its driver says, and sends an image that goes with a prompt to the model", async () => {
+    const { model, start, described } = bench();
     const trial = await start();
-    expect(trial.session.capabilities.images).toBe(true);
+    // What people are told before it is started is what it can do when it is.
+    expect(trial.session.capabilities).toEqual(described);
+    expect(described.images).toBe(true);
     const before = model.requests.length;
     const image = { name: "dot.png", mediaType: "image/png" as const, base64: DOT_PNG };
     const result = await trial.session.prompt(say({ text: "I see a dot" }), [image]);
@@ -50,19 +52,14 @@ export function testImages(bench: () => Bench): void {
 }
 
 /** A fork knows what was said; what is said in it is unknown to the session that it came from. */
-export function testFork(bench: () => Bench, traits: RealAgentTraits): void {
+export function testFork(bench: () => Bench): void {
   test("a fork begins with the conversation and leaves it as it was", async () => {
     const { model, start } = bench();
-    const trial = await start();
-    await trial.session.prompt(say({ text: "CANOPY-BEFORE-FORK" }));
-    await trial.session.close();
-    await trial.collector.ended;
-    const nativeSessionId = trial.session.nativeSessionId ?? "";
-    const past: readonly AgentEvent[] = trial.collector.events;
-    const ask = async (
-      asked: Awaited<ReturnType<typeof start>>,
-      text: string,
-    ): Promise<{ readonly said: string; readonly seen: string }> => {
+    const original = await start();
+    await original.session.prompt(say({ text: "CANOPY-BEFORE-FORK" }));
+    const { cwd, session } = original;
+    const past: readonly AgentEvent[] = original.collector.events;
+    const ask = async (asked: typeof original, text: string): Promise<{ said: string; seen: string }> => {
       const before = model.requests.length;
       const { lastMessage } = await asked.session.prompt(say({ text }));
       const requests = model.requests.slice(before).filter((request) => request.stepIndex !== null);
@@ -71,15 +68,14 @@ export function testFork(bench: () => Bench, traits: RealAgentTraits): void {
       wellFormed(asked);
       return { said: lastMessage, seen: JSON.stringify(requests) };
     };
-    const fork = await start({ cwd: trial.cwd, resume: { nativeSessionId, asFork: true } }, past);
-    expect([fork.isFresh, fork.session.nativeSessionId === nativeSessionId]).toEqual([!traits.forks, false]);
+    const nativeSessionId = session.nativeSessionId ?? "";
+    const fork = await start({ cwd, resume: { nativeSessionId, asFork: true } }, past);
+    const isFresh = session.capabilities.fork !== true;
+    expect([fork.isFresh, fork.session.nativeSessionId === nativeSessionId]).toEqual([isFresh, false]);
     const inFork = await ask(fork, "CANOPY-IN-FORK");
     expect([inFork.said, inFork.seen.includes("CANOPY-BEFORE-FORK")]).toEqual(["CANOPY-IN-FORK", true]);
-    const original = await ask(await start({ cwd: trial.cwd, resume: { nativeSessionId } }, past), "after");
-    expect([
-      original.said,
-      original.seen.includes("CANOPY-BEFORE-FORK"),
-      original.seen.includes("CANOPY-IN-FORK"),
-    ]).toEqual(["after", true, false]);
+    const after = await ask(original, "after");
+    const seen = ["CANOPY-BEFORE-FORK", "CANOPY-IN-FORK"].map((text) => after.seen.includes(text));
+    expect([after.said, ...seen]).toEqual(["after", true, false]);
   });
 }

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promis
 import path from "node:path";
 import { createModelScript, startResumed, startScriptedModel } from "@canopy/agents";
 import type {
+  AgentCapabilities,
   AgentModels,
   AgentSession,
   AgentStartSpec,
@@ -17,6 +18,7 @@ import { EventCollector } from "./collect-events.ts";
 import { GEMINI_SETTINGS, createRealAgentDriver, findRealAgent, launchRealAgent } from "./real-agents.ts";
 import type { RealAgentName } from "./real-agents.ts";
 import { startMcpRecorder } from "./start-mcp-recorder.ts";
+import { testRefusedSubAgents, testSubAgents } from "./sub-agent-conformance.ts";
 import { spawnLocal } from "@canopy/agents";
 
 /** A real agent at work against a scripted model, in folders of its own. */
@@ -35,16 +37,12 @@ export interface RealAgentTraits {
   readonly errorKinds: Readonly<Partial<Record<AgentErrorKind, ModelStep["error"]>>>;
   /** True when the agent keeps its key from its tools. */
   readonly hidesKeys: boolean;
-  /** True when the agent says that its model refused. */
-  readonly tellsRefusals: boolean;
   /** True when the agent asks a person through its protocol. */
   readonly asksQuestions: boolean;
+  /** True when the agent may start others below its own. */
+  readonly startsAgents: boolean;
   /** True when the agent tells what its commands printed. */
   readonly tellsOutput: boolean;
-  /** True when the agent resumes by itself; else Canopy's transcript is told to a fresh session. */
-  readonly keepsSessions: boolean;
-  /** True when the agent forks by itself; else Canopy's transcript is told to a fresh session. */
-  readonly forks: boolean;
   /** Some of the models that it lists. */
   readonly lists: readonly string[];
 }
@@ -60,6 +58,8 @@ export interface Bench {
     readonly open: (overrides: Partial<AgentStartSpec>) => Promise<Trial>;
   }>;
   readonly listModels: () => Promise<AgentModels | null>;
+  /** What the driver says before anything is started. */
+  readonly described: AgentCapabilities;
   readonly closeSessions: () => Promise<void>;
 }
 
@@ -152,7 +152,8 @@ async function openBench(name: RealAgentName, program: string): Promise<Bench> {
   };
   const listModels = async (): Promise<AgentModels | null> =>
     (await driver.listModels?.(await specOf({}))) ?? null;
-  return { folder, model, start, prepare, listModels, closeSessions };
+  const described = driver.describe().capabilities;
+  return { folder, model, start, prepare, listModels, described, closeSessions };
 }
 
 function testWork(bench: () => Bench, traits: RealAgentTraits): void {
@@ -188,6 +189,7 @@ function testWork(bench: () => Bench, traits: RealAgentTraits): void {
     ).toBe(traits.tellsOutput);
     expect(results[1]?.usage.inputTokens).toBeGreaterThan(0);
     expect(results[1]?.usage.outputTokens).toBeGreaterThan(0);
+    expect(results[1]?.usage.costUsd !== null).toBe(bench().described.cost === true);
     const asked = bench().model.requests.filter((request) => request.stepIndex !== null);
     expect(JSON.stringify(asked)).toContain("CANOPY-SYSTEM-MARK");
     await trial.session.close();
@@ -265,11 +267,14 @@ function testErrors(bench: () => Bench, traits: RealAgentTraits): void {
       told[kind] = result.error?.kind ?? result.reason;
     }
     expect(told).toEqual(Object.fromEntries(Object.keys(traits.errorKinds).map((kind) => [kind, kind])));
-    if (traits.tellsRefusals) {
-      const refused = await trial.session.prompt(
-        say(...Array.from({ length: 6 }, () => ({ text: "I will not", stop: "refusal" as const }))),
+    // An agent that cannot tell a refusal ends its turn as if nothing were.
+    const canTell = trial.session.capabilities.refusal === true;
+    for (const stop of ["refusal", "content_filter"] as const) {
+      const steps = Array.from({ length: 6 }, () => ({ text: "I will not", stop }));
+      const { reason, error } = await trial.session.prompt(say(...steps));
+      expect([stop, reason, error?.kind ?? null]).toEqual(
+        canTell ? [stop, "refusal", "refusal"] : [stop, "end_turn", null],
       );
-      expect([refused.reason, refused.error?.kind ?? "refusal"]).toEqual(["refusal", "refusal"]);
     }
     await trial.session.close();
     await trial.collector.ended;
@@ -359,7 +364,7 @@ function testPrepared(bench: () => Bench): void {
   });
 }
 
-function testResume(bench: () => Bench, traits: RealAgentTraits): void {
+function testResume(bench: () => Bench): void {
   test("after a SIGKILL the turn is lost, nothing is left, and the session can be resumed", async () => {
     const { folder, model, start } = bench();
     const trial = await start();
@@ -373,7 +378,7 @@ function testResume(bench: () => Bench, traits: RealAgentTraits): void {
     wellFormed(trial);
     const nativeSessionId = trial.session.nativeSessionId ?? "";
     const resumed = await start({ cwd: trial.cwd, resume: { nativeSessionId } }, trial.collector.events);
-    expect(resumed.isFresh).toBe(!traits.keepsSessions);
+    expect(resumed.isFresh).toBe(trial.session.capabilities.resume !== true);
     const before = model.requests.length;
     const result = await resumed.session.prompt(say({ text: "resumed" }));
     expect([result.reason, result.lastMessage]).toEqual(["end_turn", "resumed"]);
@@ -407,9 +412,11 @@ export function describeRealAgent(name: RealAgentName, traits: RealAgentTraits):
     testPrepared(current);
     testErrors(current, traits);
     if (traits.asksQuestions) testQuestions(current);
-    testResume(current, traits);
+    if (traits.startsAgents) testSubAgents(name, current);
+    else testRefusedSubAgents(name, current);
+    testResume(current);
     testModels(current, traits);
     testImages(current);
-    testFork(current, traits);
+    testFork(current);
   });
 }

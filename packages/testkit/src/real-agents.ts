@@ -1,7 +1,13 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
-import { createAcpDriver, createClaudeDriver, createCodexDriver, createOpenCodeDriver } from "@canopy/agents";
+import {
+  BUILTIN_AGENTS,
+  createAcpDriver,
+  createClaudeDriver,
+  createCodexDriver,
+  createOpenCodeDriver,
+} from "@canopy/agents";
 import type { AgentDriver } from "@canopy/agents";
 
 /** The agents that tests run for real. */
@@ -180,6 +186,7 @@ export function createRealAgentDriver(name: RealAgentName, launch: RealAgentLaun
   return createAcpDriver({
     name,
     command: launch.command,
-    authentication: name === "gemini" ? { methodId: "gemini-api-key", variable: "GEMINI_API_KEY" } : null,
+    authentication: BUILTIN_AGENTS[name]?.authentication ?? null,
+    measured: BUILTIN_AGENTS[name]?.measured ?? {},
   });
 }

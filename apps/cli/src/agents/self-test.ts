@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { spawnLocal } from "@canopy/agents";
+import { chmod, copyFile, mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { readLogin, spawnLocal } from "@canopy/agents";
 import type { ResolvedAgent, TurnResult } from "@canopy/agents";
 import { probeEnvironment } from "./survey-agents.ts";
 
@@ -29,6 +29,11 @@ export async function runSelfTest(agent: ResolvedAgent, options: SelfTestOptions
   if (cwd === undefined || home === undefined || tmp === undefined)
     throw new Error("broken invariant: three folders");
   for (const folder of [cwd, home, tmp]) await mkdir(folder);
+  for (const { from, to } of await readLogin(agent, process.env)) {
+    await mkdir(dirname(join(home, to)), { recursive: true, mode: 0o700 });
+    await copyFile(from, join(home, to));
+    await chmod(join(home, to), 0o600);
+  }
   const startedAt = performance.now();
   const session = await agent.driver.start({
     spawn: spawnLocal,

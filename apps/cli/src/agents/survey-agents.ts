@@ -1,4 +1,4 @@
-import { BUILTIN_AGENTS, resolveAgent, spawnLocal } from "@canopy/agents";
+import { BUILTIN_AGENTS, findLogin, resolveAgent, spawnLocal } from "@canopy/agents";
 import type { AgentCapabilities, ResolvedAgent } from "@canopy/agents";
 import { loadConfig } from "@canopy/daemon";
 import type { ProjectConfig } from "@canopy/protocol";
@@ -15,6 +15,8 @@ export interface AgentSurvey {
   readonly detail: string;
   /** Variables that usually carry its key, whether they are set, and whether it may see them; never what is in them. */
   readonly credentials: readonly { readonly name: string; readonly set: boolean; readonly named: boolean }[];
+  /** The person's own login with it: the file when there is one, and whether the agent gets a copy; null: not known where. */
+  readonly login: { readonly file: string | null; readonly given: boolean } | null;
   readonly capabilities: AgentCapabilities;
 }
 
@@ -54,6 +56,13 @@ async function surveyAgent(agent: ResolvedAgent, configured: boolean, home: stri
       set: (process.env[name] ?? "") !== "" || Object.hasOwn(agent.keychain, name),
       named: agent.environmentNames.includes(name) || Object.hasOwn(agent.keychain, name),
     })),
+    login:
+      agent.loginFiles.length === 0
+        ? null
+        : {
+            file: (await findLogin(agent.loginFiles, process.env))[0]?.from ?? null,
+            given: agent.hasLogin,
+          },
     capabilities,
   };
 }

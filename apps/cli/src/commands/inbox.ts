@@ -25,6 +25,24 @@ async function readInquiries(api: ProjectApi, isAll: boolean): Promise<Inquiry[]
   return readField<Inquiry[]>(await api.ask("GET", `/inquiries${isAll ? "?all=true" : ""}`), "inquiries");
 }
 
+/** The session that people know: not one that was started to mend its change. */
+function rootSessionOf({ sessionId, parent }: Inquiry): string {
+  return parent?.sessionId ?? sessionId;
+}
+
+function describeAsker({ sessionId, parent, subAgent }: Inquiry): string[] {
+  return [
+    ...(parent == null ? [] : [`  asked by its ${parent.role}, ${sessionId}`]),
+    ...(subAgent == null ? [] : [`  asked by its agent: ${sanitizeLine(subAgent.name)}`]),
+  ];
+}
+
+/** What waits for an answer in a session and in those that mend its changes, oldest first. */
+export async function readInquiriesOf(api: ProjectApi, sessionId: string): Promise<Inquiry[]> {
+  const open = await readInquiries(api, false);
+  return open.filter((inquiry) => inquiry.sessionId === sessionId || rootSessionOf(inquiry) === sessionId);
+}
+
 /** The answers that a question came with, in either of the forms that agents give them. */
 function readChoices(details: Json): string[] {
   if (typeof details !== "object" || details === null || Array.isArray(details)) return [];
@@ -39,15 +57,17 @@ function readChoices(details: Json): string[] {
     .filter((label) => label !== "");
 }
 
-function describe(inquiry: Inquiry, now: number): string {
-  const { inquiryId, kind, state, sessionId, text, options, openedAtMs, by } = inquiry;
+/** An inquiry in a few lines. */
+export function describeInquiry(inquiry: Inquiry, now: number): string {
+  const { inquiryId, kind, state, text, options, openedAtMs, by } = inquiry;
   const status = state === "open" ? formatAge(openedAtMs, now) : `${state} by ${sanitizeLine(by ?? "?")}`;
   const choices = [
     ...options.map((option) => `${option.optionId} (${option.name})`),
     ...readChoices(inquiry.details),
   ];
   return [
-    `${inquiryId}  ${kind}  ${sessionId}  ${status}`,
+    `${inquiryId}  ${kind}  ${rootSessionOf(inquiry)}  ${status}`,
+    ...describeAsker(inquiry),
     ...text.split("\n").map((line) => `  ${sanitizeLine(line)}`),
     ...(choices.length === 0 ? [] : [`  answers: ${sanitizeLine(choices.join(", "))}`]),
   ].join("\n");
@@ -61,7 +81,7 @@ async function showInbox(options: InboxOptions): Promise<void> {
   const now = Date.now();
   printText(
     [
-      ...inquiries.map((inquiry) => describe(inquiry, now)),
+      ...inquiries.map((inquiry) => describeInquiry(inquiry, now)),
       "",
       "Answer: canopy answer ID TEXT   (permissions: --allow or --deny)",
     ].join("\n"),

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AgentEvent, Prompt, Session, TranscriptEntry } from "@canopy/protocol";
+import type { AgentEvent, Inquiry, Prompt, Session, TranscriptEntry } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import type { ProjectApi } from "../connection/project-api.ts";
 import { openProjectApi, readField } from "../connection/project-api.ts";
@@ -9,6 +9,7 @@ import { uploadImages } from "../images/upload-images.ts";
 import { collectList } from "../parse-arguments.ts";
 import type { ForkOptions } from "../session/fork-session.ts";
 import type { RegisterCommands } from "../run-cli.ts";
+import { describeInquiry, readInquiriesOf } from "./inbox.ts";
 
 interface JsonOption {
   readonly json?: boolean;
@@ -64,11 +65,14 @@ function describeSession({ sessionId, agent, sandboxLevel }: Session): string {
   return `Session ${sessionId}, agent ${agent}, ${level}`;
 }
 
-function toMarkdown(
-  session: Session,
-  prompts: readonly Prompt[],
-  entries: readonly TranscriptEntry[],
-): string {
+interface ShownSession {
+  readonly session: Session;
+  readonly prompts: readonly Prompt[];
+  readonly entries: readonly TranscriptEntry[];
+  readonly inquiries: readonly Inquiry[];
+}
+
+function toMarkdown({ session, prompts, entries, inquiries }: ShownSession): string {
   const parts = [`# ${session.title}`, describeSession(session)];
   const { forkOf } = session;
   if (forkOf !== undefined) parts.push(`It began with the conversation of session ${forkOf.sessionId}.`);
@@ -81,6 +85,9 @@ function toMarkdown(
     const text = describeEvent(event);
     if (text !== null) parts.push(text);
   }
+  if (inquiries.length > 0) parts.push("## Waits for you");
+  const now = Date.now();
+  for (const inquiry of inquiries) parts.push(describeInquiry(inquiry, now));
   // What agents say may hold anything, also what a terminal would obey.
   return neutralize(parts.join("\n\n"));
 }
@@ -111,8 +118,9 @@ async function showSession(reference: string, options: JsonOption): Promise<void
   const session = readField<Session>(answer, "session");
   const prompts = readField<Prompt[]>(answer, "prompts");
   const entries = await readEntries(api, found.sessionId);
-  if (options.json === true) printJson({ session, prompts, entries });
-  else printText(toMarkdown(session, prompts, entries));
+  const inquiries = await readInquiriesOf(api, found.sessionId);
+  if (options.json === true) printJson({ session, prompts, entries, inquiries });
+  else printText(toMarkdown({ session, prompts, entries, inquiries }));
 }
 
 async function promptSession(

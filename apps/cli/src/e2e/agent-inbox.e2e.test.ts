@@ -53,7 +53,9 @@ async function openProject(
     config: [...SANDBOX_WITH_LOOPBACK, ...config],
   });
   await home.canopy(["down"]);
-  await home.ask(["task", "add", "Work", "--description", createModelScript(steps)], project);
+  // A script with another in it would end where that one does.
+  const encoding = steps.some(({ tool }) => tool === "Agent") ? "base64" : "json";
+  await home.ask(["task", "add", "Work", "--description", createModelScript(steps, encoding)], project);
   return project;
 }
 
@@ -73,6 +75,16 @@ async function readFiles(project: RealProject): Promise<string[]> {
   return (await userGit(project.cwd, "ls-tree", "--name-only", "canopy/main")).split("\n");
 }
 
+/** What Claude is told to have an agent of its own do. */
+const CHILD = {
+  description: "Child's work",
+  prompt: createModelScript(
+    [{ tool: "bash", args: { command: "touch child.txt" } }, { text: "ok" }],
+    "base64",
+  ),
+  subagent_type: "general-purpose",
+};
+
 test.skipIf(!hasClaude)(
   "leave is asked of a person by rule, and given or refused from the command line",
   async () => {
@@ -90,6 +102,7 @@ test.skipIf(!hasClaude)(
       { tool: "bash", args: { command: "touch yes.txt" } },
       { tool: "bash", args: { command: "touch no.txt" } },
       { tool: "bash", args: { command: "mkdir never && touch never/x" } },
+      { tool: "Agent", args: CHILD },
       write("edited.txt"),
       { tool: "mcp:canopy:finish", args: { summary: "our own tools need no leave" } },
       { text: "done" },
@@ -102,10 +115,25 @@ test.skipIf(!hasClaude)(
     expect(second.text).toContain("touch no.txt");
     const refused = await home.ask(["answer", second.inquiryId.slice(4), "--deny"], project);
     expect(matchShape(await readShapes(SHAPES), "Answered", refused)).toEqual([]);
+    // What its own agent asks comes through its session, and that one's work is waited for.
+    const third = await waitForInquiry(project);
+    expect([third.sessionId, third.text, third.subAgent?.name]).toEqual([
+      first.sessionId,
+      expect.stringContaining("touch child.txt"),
+      "Child's work (general-purpose)",
+    ]);
+    const shown = await home.canopy(["session", "show", first.sessionId], project);
+    expect(shown.stdout).toContain(`${third.inquiryId}  permission  ${first.sessionId}`);
+    expect(shown.stdout).toContain("asked by its agent: Child's work");
+    await home.ask(["answer", third.inquiryId, "--allow"], project);
     const result = await run.finished;
     expect(result.code, result.stdout + result.stderr).toBe(0);
     const files = await readFiles(project);
-    expect(files.filter((file) => /^(yes|no|never|edited)/.test(file))).toEqual(["edited.txt", "yes.txt"]);
+    expect(files.filter((file) => /^(yes|no|never|edited|child)/.test(file))).toEqual([
+      "child.txt",
+      "edited.txt",
+      "yes.txt",
+    ]);
     expect((await readAttempts(project)).map((attempt) => attempt.summary)).toEqual([
       "our own tools need no leave",
     ]);

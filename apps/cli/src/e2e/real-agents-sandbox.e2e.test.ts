@@ -1,7 +1,4 @@
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { createServer, request as requestHttp } from "node:http";
-import type { Server } from "node:http";
 import { dirname, join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
 import type { ScriptedModel } from "@canopy/agents";
@@ -12,41 +9,22 @@ import { createTestRepository, userGit } from "./create-test-repository.ts";
 import { NOTHING_LEFT } from "./find-leftovers.ts";
 import { openTestHome, parseJson } from "./open-test-home.ts";
 import type { TestHome } from "./open-test-home.ts";
+import { startProvider } from "./test-support/start-provider.ts";
+import type { Provider } from "./test-support/start-provider.ts";
 
 const KEY = "sk-canary-9f31c2";
 
 let home: TestHome;
 let model: ScriptedModel;
-let provider: Server;
-let providerUrl = "";
-const keys = new Set<string>();
-
-/** Stands for the provider: notes the key that it is sent, and lets the scripted model answer. */
-async function startProvider(): Promise<void> {
-  provider = createServer((incoming, answer) => {
-    keys.add(String(incoming.headers["x-api-key"] ?? incoming.headers["x-goog-api-key"]));
-    const { method = "GET", url = "/", headers } = incoming;
-    const upstream = requestHttp(new URL(url, model.url), { method, headers }, (response) => {
-      answer.writeHead(response.statusCode ?? 502, response.headers);
-      response.pipe(answer);
-    });
-    upstream.on("error", () => answer.destroy());
-    incoming.pipe(upstream);
-  });
-  provider.listen(0, "127.0.0.1");
-  await once(provider, "listening");
-  const address = provider.address();
-  providerUrl = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
-}
+let provider: Provider;
 
 beforeAll(async () => {
   home = await openTestHome();
   model = await startScriptedModel();
-  await startProvider();
+  provider = await startProvider(model.url);
 });
 afterAll(async () => {
-  provider.closeAllConnections();
-  provider.close();
+  await provider[Symbol.asyncDispose]();
   await model.close();
   const left = await home.shutDown();
   await home[Symbol.asyncDispose]();
@@ -61,7 +39,7 @@ describe.each([
 
   test.skipIf(program === null)("works with a key that it never holds", async () => {
     const cwd = join(home.root, `boxed-${name}`);
-    const { driver, command, env } = launchRealAgent(name, program ?? "", providerUrl);
+    const { driver, command, env } = launchRealAgent(name, program ?? "", provider.url);
     const [first, ...args] = command;
     const settings = join(home.root, "gemini-settings.json");
     await writeFile(settings, GEMINI_SETTINGS);
@@ -81,7 +59,7 @@ describe.each([
     ].join("\n");
     await createTestRepository(cwd, { "shared.txt": "start\n", ".canopy/config.toml": `${config}\n` });
     await home.canopy(["down"]);
-    keys.clear();
+    provider.keys.clear();
     const script = createModelScript([
       { tool: "bash", args: { command: "(env; cat /proc/[0-9]*/environ) > snooped.txt 2>&1" } },
       { tool: "write", args: { path: "done.txt", content: "done\n" } },
@@ -97,6 +75,6 @@ describe.each([
     expect(await userGit(cwd, "show", "canopy/main:done.txt")).toBe("done");
     const snooped = await userGit(cwd, "show", "canopy/main:snooped.txt");
     expect([snooped.includes(`${variable}=kept-by-canopy`), snooped.includes(KEY)]).toEqual([true, false]);
-    expect([...keys]).toEqual([KEY]);
+    expect([...provider.keys]).toEqual([KEY]);
   });
 });

@@ -103,6 +103,17 @@ async function readSeedSandbox(
   );
 }
 
+/** A repository may not ask for a person's login; only they themselves can give it. */
+function refuseLogin(agents: ProjectConfig["agents"], text: string, file: string): void {
+  for (const [name, agent] of Object.entries(agents)) {
+    if (agent.login === undefined) continue;
+    const where = `${file}:${locateKey(text, ["agents", name, "login"])}`;
+    throw new CanopyError("config.invalid", `${where}: agents.${name}.login cannot be set by a repository`, {
+      hint: `put [agents.${name}] login = true into ~/.config/canopy/agents.toml`,
+    });
+  }
+}
+
 async function loadUserAgents(file: string): Promise<ProjectConfig["agents"]> {
   const text = await readIfThere(file);
   return text === null ? {} : parseBy(userAgentsSchema, text, file).agents;
@@ -120,6 +131,7 @@ export async function loadConfig(
   const file = join(workTree, CONFIG_PATH);
   const text = (await readIfThere(file)) ?? "";
   const config = parseConfig(text, file);
+  refuseLogin(config.agents, text, file);
   const agents = mergeAgents(await loadUserAgents(resolveUserAgentsPath(env)), config.agents);
   const sandbox = await readSeedSandbox(workTree, tableOf(text, file, "sandbox"));
   const validation =

@@ -14,10 +14,28 @@ test("of one name the project's words count, key by key", () => {
 });
 
 test("a project that launches something else under a name does not get the keys that a person named for it", () => {
-  const own = { claude: { env: ["KEY"], keychain: { OTHER: "a/b" }, model: "small" } };
+  const own = { claude: { env: ["KEY"], keychain: { OTHER: "a/b" }, login: true, model: "small" } };
   expect(mergeAgents(own, { claude: { command: "./evil.sh" } })).toEqual({
     claude: { command: "./evil.sh", model: "small" },
   });
+});
+
+test("a repository cannot ask for a person's login", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "canopy-agents-"));
+  try {
+    const env = { CANOPY_HOME: folder };
+    await mkdir(join(folder, "config"));
+    await writeFile(join(folder, "config", "agents.toml"), "[agents.claude]\nlogin = true\n");
+    expect((await loadConfig(folder, env)).agents).toEqual({ claude: { login: true } });
+    await mkdir(join(folder, ".canopy"));
+    await writeFile(join(folder, ".canopy", "config.toml"), "[agents.codex]\nlogin = true\n");
+    await expect(loadConfig(folder, env)).rejects.toMatchObject({
+      code: "config.invalid",
+      message: `${join(folder, ".canopy", "config.toml")}:2: agents.codex.login cannot be set by a repository`,
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("a person's own agents come from a file of their own, which is checked as strictly", async () => {

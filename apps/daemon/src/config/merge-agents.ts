@@ -10,7 +10,7 @@ function isLaunchedElsewise({ driver, command, args }: AgentConfig): boolean {
 function mergeAgent(own: AgentConfig | undefined, project: AgentConfig): AgentConfig {
   if (own === undefined) return project;
   if (!isLaunchedElsewise(project)) return { ...own, ...project };
-  const { env: _env, keychain: _keychain, ...rest } = own;
+  const { env: _env, keychain: _keychain, login: _login, ...rest } = own;
   return { ...rest, ...project };
 }
 

@@ -52,6 +52,7 @@ import { createJobSource } from "./create-job-source.ts";
 import { toReportBlocker } from "./describe-delivery.ts";
 import { ProjectModels } from "./project-models.ts";
 import { requireAgentProgram } from "./require-agent-program.ts";
+import { noteUnpricedBudgets } from "./unpriced-budgets.ts";
 import { wantedModels } from "./wanted-models.ts";
 
 /** Every try that loses the race means that somebody else's move succeeded. */
@@ -268,11 +269,15 @@ export class OpenProject implements AsyncDisposable {
       await requireAgentProgram(agent, this.#context.environment);
       const ready = this.room.read((sql) => selectTasks(sql, { statuses: ["open"] }));
       const tasks = ready.filter((task) => explainFilter(task, options.filter) === null);
-      notices = await this.models.require(wantedModels(options, config, tasks), {
-        checkout,
-        config,
-        baseBranch,
-      });
+      const agents = [options.agent, ...tasks.flatMap((task) => task.agent ?? [])];
+      notices = [
+        ...noteUnpricedBudgets(config, agents, checkout),
+        ...(await this.models.require(wantedModels(options, config, tasks), {
+          checkout,
+          config,
+          baseBranch,
+        })),
+      ];
     }
     return { options, identity, notices };
   }

@@ -36,6 +36,8 @@ export interface AcpDriverOptions {
   /** How long the agent may take until its session is open. Default 120,000: some are fetched at their first start. */
   readonly startMs?: number;
   readonly graces?: Partial<SessionGraces>;
+  /** What is known of this agent better than it says itself. */
+  readonly measured?: Partial<AgentCapabilities>;
   /** Variables for the agent's process besides those of the session. */
   readonly ownEnv?: Readonly<Record<string, string>>;
 }
@@ -59,6 +61,7 @@ const USUAL_CAPABILITIES: AgentCapabilities = {
   modelList: true,
   cost: true,
   diff: true,
+  refusal: true,
 };
 
 function announce(connecting: ConnectingAgent, opened: OpenedAcpSession, model: string | null): void {
@@ -103,6 +106,7 @@ async function openSession(
       authentication: options.authentication ?? null,
       spec,
       notice: connecting.notice,
+      measured: options.measured ?? {},
     });
   try {
     const opened = await openWithin(parts, open(), { startMs: options.startMs ?? DEFAULT_START_MS, spec });
@@ -161,7 +165,7 @@ export function createAcpDriver(options: AcpDriverOptions): AgentDriver {
         kind,
         command: options.command.join(" "),
         program: isFoundAnywhere(program) ? program : null,
-        capabilities: USUAL_CAPABILITIES,
+        capabilities: { ...USUAL_CAPABILITIES, ...options.measured },
         readsFiles: [],
         // Of the agents that are known; what is not there is passed over.
         memory: [".local/share/opencode", ".gemini"],

@@ -21,7 +21,8 @@ export type SendRequest = (method: string, params: unknown) => Promise<unknown>;
 /** Which way of logging in to use when the agent demands one, and the variable that makes it work without a person. */
 export interface AcpAuthentication {
   readonly methodId: string;
-  readonly variable: string;
+  /** The variable that must have its key; null when what it needs lies in HOME. */
+  readonly variable: string | null;
 }
 
 /** What the handshake needs to know. */
@@ -30,6 +31,8 @@ export interface HandshakeOptions {
   readonly authentication: AcpAuthentication | null;
   readonly spec: AgentStartSpec;
   readonly notice: (text: string) => void;
+  /** What is known of this agent better than it says itself. */
+  readonly measured?: Partial<AgentCapabilities>;
 }
 
 /** An open ACP session. */
@@ -41,20 +44,26 @@ export interface OpenedAcpSession {
   readonly preamble: string | null;
 }
 
-function toCapabilities(init: InitializeResult, settings: SessionResult): AgentCapabilities {
+function toCapabilities(
+  init: InitializeResult,
+  settings: SessionResult,
+  measured: Partial<AgentCapabilities>,
+): AgentCapabilities {
   const caps = init.agentCapabilities;
   const hasSystemPrompt = SYSTEM_PROMPT_AGENTS.has(init.agentInfo?.name ?? "");
   return {
     steer: "emulated",
     queue: "emulated",
-    resume: caps.loadSession || caps.sessionCapabilities?.resume !== undefined,
+    resume: caps.loadSession || caps.sessionCapabilities?.resume !== undefined ? true : "emulated",
     fork: caps.sessionCapabilities?.fork === undefined ? "emulated" : true,
     images: caps.promptCapabilities.image ? true : "emulated",
     systemAppend: hasSystemPrompt ? true : "emulated",
-    mcpHttp: caps.mcpCapabilities.http,
+    mcpHttp: caps.mcpCapabilities.http ? true : "emulated",
     modelList: findModelOption(settings) !== null || (settings.models?.availableModels.length ?? 0) > 0,
     cost: true,
+    refusal: true,
     diff: true,
+    ...measured,
   };
 }
 
@@ -88,7 +97,8 @@ async function authenticate(
 ): Promise<void> {
   const { authentication, label, spec } = options;
   const isOffered = init.authMethods.some((method) => method.id === authentication?.methodId);
-  const hasKey = authentication !== null && (spec.env[authentication.variable] ?? "") !== "";
+  const variable = authentication?.variable ?? null;
+  const hasKey = variable === null || (spec.env[variable] ?? "") !== "";
   if (authentication !== null && isOffered && hasKey) {
     await send("authenticate", { methodId: authentication.methodId });
     return;
@@ -282,7 +292,7 @@ export async function openAcpSession(
   const needsPreamble = spec.systemAppend !== null && !(hasSystemPrompt && spec.resume === null);
   return {
     ...opened,
-    capabilities: toCapabilities(init, opened.settings),
+    capabilities: toCapabilities(init, opened.settings, options.measured ?? {}),
     preamble: needsPreamble && spec.systemAppend !== null ? createPreamble(spec.systemAppend) : null,
   };
 }

@@ -28,6 +28,9 @@ function addTokens(usage: Usage, result: PromptResult): Usage {
   };
 }
 
+/** Gemini ends so when its model was stopped for safety before it had said anything. */
+const SILENT_END = "ended its turn without a word: its model may have refused";
+
 /** How a session speaks ACP. */
 export class AcpLink implements AgentLink {
   readonly #parts: AcpConnectionParts;
@@ -100,6 +103,8 @@ export class AcpLink implements AgentLink {
     }
     if (reason === "refusal")
       return { reason, error: createTurnError("refusal", `${label} refused the prompt`) };
+    if (writer.isSilent && reason === "end_turn")
+      writer.emit({ type: "notice", level: "warn", text: `${label} ${SILENT_END}` });
     return { reason, error: null };
   }
 

@@ -101,8 +101,8 @@ test("a model is chosen; one that the agent does not have is a configuration err
   await session.close();
   await expect(start({ spec: { model: "gpt-9" } })).rejects.toMatchObject({
     code: "config.invalid",
-    message: "agent does not take the model gpt-9: unknown model gpt-9",
-    hint: "It offers: scripted-1, scripted-2.",
+    message: "agent has no model gpt-9",
+    hint: "The nearest of those that it lists: scripted-1, scripted-2.",
   });
 });
 
@@ -212,6 +212,7 @@ test("file and terminal access are not offered, tool servers are passed on, HTTP
   await collector.ended;
   expect(ofType(collector.events, "notice").map((event) => event.text)).toEqual([
     "agent cannot use the tool server b: it takes no HTTP servers",
+    "agent ended its turn without a word: its model may have refused",
   ]);
   const [told] = ofType(collector.events, "message.done");
   expect(JSON.parse(told?.text ?? "")).toEqual([

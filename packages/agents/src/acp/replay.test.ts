@@ -35,7 +35,7 @@ function summarize(events: readonly AgentEvent[]): unknown {
 }
 
 test("all recorded agents are there", () => {
-  expect(listAcpFixtures().length).toBe(13);
+  expect(listAcpFixtures().length).toBe(15);
 });
 
 test.each(listAcpFixtures())("%s becomes well-formed canonical events", async (name) => {
@@ -61,6 +61,22 @@ test("claude's edit becomes one tool call with its diff", async () => {
       "File created successfully at: /home/dev/w/acp-claude/hello.txt (file state is current in your context — no need to Read it back)",
     diffs: [{ path: "/home/dev/w/acp-claude/hello.txt", oldText: null, newText: "hello" }],
   });
+});
+
+test("over ACP gemini tells nothing of an answer that was stopped for safety, or of a prompt that was blocked", async () => {
+  const told = ["acp-gemini-safety.jsonl", "acp-gemini-blocked.jsonl"].map((name) =>
+    readAcpFixture(name)
+      .filter(({ direction }) => direction === "<<")
+      .map(({ message }) => message)
+      .filter(
+        (message) => message["id"] === 2 || /safety|block|refus|prohibit/i.test(JSON.stringify(message)),
+      ),
+  );
+  expect(
+    told.map((answers) => answers.map(({ result }) => Reflect.get(Object(result), "stopReason"))),
+  ).toEqual([["end_turn"], ["end_turn"]]);
+  const texts = (await replay("acp-gemini-blocked.jsonl")).filter(({ type }) => type === "message.done");
+  expect(texts).toEqual([]);
 });
 
 test("codex-acp's hidden failure is noticed", () => {

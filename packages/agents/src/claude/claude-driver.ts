@@ -24,7 +24,12 @@ import { listClaudeModels } from "./list-claude-models.ts";
 export type ClaudeDriverOptions = ProcessDriverOptions;
 
 const DEFAULT_START_MS = 60_000;
-const OWN_ENV = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", ENABLE_TOOL_SEARCH: "false" };
+const OWN_ENV = {
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  // It says when it rests, which the end of an answer does not.
+  CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS: "1",
+  ENABLE_TOOL_SEARCH: "false",
+};
 
 const FIXED_ARGUMENTS = (
   "--print --verbose --input-format stream-json --output-format stream-json " +

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Json } from "@canopy/protocol";
+import type { Json, SubAgent } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { AgentCapabilities } from "../agent-driver.ts";
 import type { PromptInput } from "../prompt-queue.ts";
@@ -26,6 +26,7 @@ export const CLAUDE_CAPABILITIES: AgentCapabilities = {
   modelList: true,
   cost: true,
   diff: true,
+  refusal: true,
 };
 
 const REASONS: Readonly<Record<string, TurnOutcome["reason"]>> = {
@@ -61,6 +62,8 @@ export class ClaudeLink implements AgentLink {
   readonly #controls = new Map<string, Waiting<unknown>>();
   readonly #asked = new Map<string, AbortController>();
   #turn: Waiting<ClaudeResult> | null = null;
+  /** The last answer of the running turn; agents that it started may still be at work. */
+  #result: ClaudeResult | null = null;
   #broken: Error | null = null;
 
   constructor(parts: Omit<ProcessParts, "disconnect">, nativeSessionId: string) {
@@ -102,6 +105,7 @@ export class ClaudeLink implements AgentLink {
     if (this.#broken !== null) throw this.#broken;
     const { promise, resolve, reject } = Promise.withResolvers<ClaudeResult>();
     this.#turn = { resolve, reject };
+    this.#result = null;
     const pictures = images.map(({ mediaType, base64 }) => ({
       type: "image",
       source: { type: "base64", media_type: mediaType, data: base64 },
@@ -115,6 +119,9 @@ export class ClaudeLink implements AgentLink {
 
   /** See AgentLink. */
   async interrupt(): Promise<void> {
+    const { tasks } = this.#mapper;
+    const stopped = tasks.background.map((id) => this.control({ subtype: "stop_task", task_id: id }));
+    await Promise.allSettled(stopped);
     await this.control({ subtype: "interrupt" });
   }
 
@@ -130,8 +137,8 @@ export class ClaudeLink implements AgentLink {
       const parsed = controlCancelSchema.safeParse(message);
       if (parsed.success) this.#asked.get(parsed.data.request_id)?.abort();
     } else {
-      const result = this.#mapper.take(message);
-      if (result !== null) this.#turn?.resolve(result);
+      this.#result = this.#mapper.take(message) ?? this.#result;
+      if (this.#result !== null && this.#mapper.tasks.isResting) this.#turn?.resolve(this.#result);
     }
   }
 
@@ -169,28 +176,38 @@ export class ClaudeLink implements AgentLink {
     request: {
       readonly tool_name?: string | undefined;
       readonly tool_use_id?: string | undefined;
+      readonly agent_id?: string | undefined;
       readonly input?: Readonly<Record<string, Json>> | undefined;
     },
     signal: AbortSignal,
   ): Promise<object> {
     const name = request.tool_name ?? "tool";
     const input = request.input ?? {};
-    if (name === "AskUserQuestion") return this.#question(input, signal);
+    const subAgent = this.#mapper.tasks.find(request.agent_id);
+    if (name === "AskUserQuestion") return this.#question(input, subAgent, signal);
     const toolCallId = request.tool_use_id ?? randomUUID();
     const patch = toClaudeToolPatch(name, input);
-    const optionId = await this.#parts.permissions.ask({ toolCallId, patch, options: PLAIN_OPTIONS }, signal);
+    const asked = { toolCallId, patch, options: PLAIN_OPTIONS, subAgent };
+    const optionId = await this.#parts.permissions.ask(asked, signal);
     if (optionId === "allow") return { behavior: "allow", updatedInput: input };
     return { behavior: "deny", message: "This was not allowed. Go on without it." };
   }
 
-  async #question(input: Readonly<Record<string, Json>>, signal: AbortSignal): Promise<object> {
+  async #question(
+    input: Readonly<Record<string, Json>>,
+    subAgent: SubAgent | undefined,
+    signal: AbortSignal,
+  ): Promise<object> {
     const questions: readonly unknown[] = Array.isArray(input["questions"]) ? input["questions"] : [];
     const texts = questions.map((question) => {
       const text: unknown =
         typeof question === "object" && question !== null ? Reflect.get(question, "question") : null;
       return typeof text === "string" ? text : "";
     });
-    const answer = await this.#parts.permissions.askQuestion(texts.join("\n"), input, signal);
+    const answer = await this.#parts.permissions.askQuestion(
+      { text: texts.join("\n"), schema: input, subAgent },
+      signal,
+    );
     if (answer === null)
       return { behavior: "deny", message: "Nobody answers questions here. Decide yourself and go on." };
     const answers =

@@ -83,6 +83,8 @@ export const controlRequestSchema = z.looseObject({
     subtype: z.string(),
     tool_name: z.string().optional(),
     tool_use_id: z.string().optional(),
+    /** Which of the agents that it started asks. */
+    agent_id: z.string().optional(),
     input: z.record(z.string(), z.json()).optional(),
   }),
 });

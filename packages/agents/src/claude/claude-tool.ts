@@ -2,6 +2,7 @@ import type { Json, ToolCall } from "@canopy/protocol";
 import type { ToolPatch } from "../event-writer.ts";
 
 const KINDS: Readonly<Record<string, ToolCall["kind"]>> = {
+  Agent: "think",
   Bash: "execute",
   BashOutput: "execute",
   Edit: "edit",
@@ -37,10 +38,19 @@ function diffsOf(name: string, input: Json, path: string | null): ToolCall["diff
   return name === "Edit" && newText !== null ? [{ path, oldText, newText }] : undefined;
 }
 
+function agentTask(name: string, input: Json): string | null {
+  return name === "Agent" || name === "Task" ? textAt(input, "description") : null;
+}
+
 /** What a call of one of Claude's tools says, in canonical terms. The old text of `Write` is not known. */
 export function toClaudeToolPatch(name: string, input: Json): ToolPatch {
   const path = textAt(input, "file_path") ?? textAt(input, "notebook_path") ?? textAt(input, "path");
-  const about = textAt(input, "command") ?? path ?? textAt(input, "pattern") ?? textAt(input, "url");
+  const about =
+    textAt(input, "command") ??
+    path ??
+    textAt(input, "pattern") ??
+    textAt(input, "url") ??
+    agentTask(name, input);
   return {
     kind: KINDS[name] ?? "other",
     title: about === null ? name : `${name} ${about}`,

@@ -1,16 +1,29 @@
+import type { AgentEvent } from "@canopy/protocol";
+import { classifyFailure } from "../classify-error.ts";
 import type { EventWriter } from "../event-writer.ts";
 import { emitRaw } from "../session/emit-raw.ts";
 import type { JsonMessage } from "../session/json-lines.ts";
 import { conversationSchema, resultSchema, streamEventSchema, systemSchema } from "./claude-schema.ts";
 import type { ClaudeBlock, ClaudeResult } from "./claude-schema.ts";
+import { ClaudeTasks } from "./claude-tasks.ts";
 import { toClaudeToolPatch, toolResultText } from "./claude-tool.ts";
 
 /** Said by every stream; what they tell is in other events or is of no use to anybody. */
 const QUIET_STREAM_EVENTS = new Set(["content_block_stop", "message_delta", "message_stop", "ping"]);
-const QUIET_SYSTEM = new Set(["status", "hook_started", "hook_response", "session_state_changed"]);
+const QUIET_SYSTEM = new Set(["status", "hook_started", "hook_response"]);
+
+/** The model's server refused, and Claude asks again by itself. */
+function describeRetry(message: JsonMessage): AgentEvent {
+  const { attempt, max_retries: most, error_status: status, retry_delay_ms: delayMs } = message;
+  const text = `the model's server answered ${String(status)}; try ${String(attempt)} of ${String(most)}`;
+  const { kind } = classifyFailure({ code: null, message: text, data: { status } });
+  const wait = typeof delayMs === "number" && delayMs >= 0 ? { retryAfterMs: Math.ceil(delayMs) } : undefined;
+  return { type: "notice", level: "warn", text, refusal: { kind, ...wait } };
+}
 
 /** Turns Claude's stream-json messages into canonical events. One for each session; never throws. */
 export class ClaudeMapper {
+  readonly tasks = new ClaudeTasks();
   readonly #writer: EventWriter;
   /** Messages whose text came in pieces, so that the whole one, which follows, is not told again. */
   #streamedId: string | null = null;
@@ -126,9 +139,7 @@ export class ClaudeMapper {
       return true;
     }
     if (subtype === "api_retry") {
-      const { attempt, max_retries: most, error_status: status } = message;
-      const text = `the model's server answered ${String(status)}; try ${String(attempt)} of ${String(most)}`;
-      this.#writer.emit({ type: "notice", level: "warn", text });
+      this.#writer.emit(describeRetry(message));
       return true;
     }
     if (subtype === "permission_denied") {
@@ -140,6 +151,6 @@ export class ClaudeMapper {
       this.#writer.emit({ type: "compaction", text: "the conversation was made shorter" });
       return true;
     }
-    return QUIET_SYSTEM.has(subtype);
+    return QUIET_SYSTEM.has(subtype) || this.tasks.take(subtype, message);
   }
 }

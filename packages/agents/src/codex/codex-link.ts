@@ -1,3 +1,4 @@
+import type { SubAgent } from "@canopy/protocol";
 import type { AgentCapabilities } from "../agent-driver.ts";
 import type { PromptInput } from "../prompt-queue.ts";
 import { classifyFailure } from "../classify-error.ts";
@@ -9,6 +10,7 @@ import { createTurnError } from "../turn-error.ts";
 import { approvalSchema, turnResultSchema, userInputSchema } from "./codex-schema.ts";
 import type { CodexApproval, CodexTurn } from "./codex-schema.ts";
 import { CodexMapper } from "./map-codex-event.ts";
+import { SubThreads } from "./sub-threads.ts";
 
 /** What codex's app-server can do, measured with 0.169.0. It tells no prices. */
 export const CODEX_CAPABILITIES: AgentCapabilities = {
@@ -22,6 +24,7 @@ export const CODEX_CAPABILITIES: AgentCapabilities = {
   modelList: true,
   cost: false,
   diff: true,
+  refusal: true,
 };
 
 /** An error that codex answered a request with. */
@@ -39,12 +42,16 @@ export class CodexError extends Error {
 
 type Waiting<T> = { readonly resolve: (value: T) => void; readonly reject: (error: Error) => void };
 
-function judge(turn: CodexTurn, isCancelled: boolean): TurnOutcome {
+/** `isUnread`: its last answer had nothing that codex can read, which is how it passes over a refusal of OpenAI's API. */
+function judge(turn: CodexTurn, isCancelled: boolean, isUnread: boolean): TurnOutcome {
   if (isCancelled || turn.status === "interrupted") return { reason: "cancelled", error: null };
+  if (turn.status !== "failed" && isUnread)
+    return { reason: "refusal", error: createTurnError("refusal", "the model refused the prompt") };
   if (turn.status !== "failed") return { reason: "end_turn", error: null };
   const message = turn.error?.message ?? "the turn failed";
   const { kind, retryAfterMs } = classifyFailure({ code: null, message, data: turn.error ?? null });
-  return { reason: "failed", error: createTurnError(kind, message, { retryAfterMs }) };
+  const reason = kind === "refusal" ? ("refusal" as const) : ("failed" as const);
+  return { reason, error: createTurnError(kind, message, { retryAfterMs }) };
 }
 
 /** How a session speaks with codex's app-server: JSON-RPC without the version, one object a line. */
@@ -57,7 +64,10 @@ export class CodexLink implements AgentLink {
   #requestCount = 0;
   #threadId = "";
   #turnId: string | null = null;
+  readonly #subThreads = new SubThreads();
   #turn: Waiting<CodexTurn> | null = null;
+  /** How the turn ended; agents that it started may still be at work. */
+  #ended: CodexTurn | null = null;
   #broken: Error | null = null;
 
   constructor(parts: Omit<ProcessParts, "disconnect">) {
@@ -113,6 +123,7 @@ export class CodexLink implements AgentLink {
     const { promise, resolve, reject } = Promise.withResolvers<CodexTurn>();
     promise.catch(() => null);
     this.#turn = { resolve, reject };
+    this.#ended = null;
     const pictures = images.map(({ mediaType, base64 }) => ({
       type: "image",
       url: `data:${mediaType};base64,${base64}`,
@@ -122,7 +133,8 @@ export class CodexLink implements AgentLink {
       const started = await this.request("turn/start", { threadId: this.#threadId, input });
       this.#turnId = turnResultSchema.safeParse(started).data?.turn.id ?? null;
       if (turn.isCancelled) void this.interrupt().catch(() => null);
-      return judge(await promise, turn.isCancelled);
+      const ended = await promise;
+      return judge(ended, turn.isCancelled, this.#mapper.hasUnreadAnswer);
     } catch (error) {
       if (!(error instanceof CodexError)) throw error;
       const { kind } = classifyFailure(error);
@@ -135,9 +147,12 @@ export class CodexLink implements AgentLink {
 
   /** See AgentLink. */
   async interrupt(): Promise<void> {
+    const turns = new Map(this.#subThreads.running);
     // Before the turn has an id there is nothing to name; `converse` asks again when it has one.
-    if (this.#turnId === null) return;
-    await this.request("turn/interrupt", { threadId: this.#threadId, turnId: this.#turnId });
+    if (this.#turnId !== null && this.#ended === null) turns.set(this.#threadId, this.#turnId);
+    await Promise.all(
+      [...turns].map(([threadId, turnId]) => this.request("turn/interrupt", { threadId, turnId })),
+    );
   }
 
   #send(message: object): Promise<void> {
@@ -149,17 +164,31 @@ export class CodexLink implements AgentLink {
     if (typeof method !== "string") this.#takeAnswer(message);
     else if (typeof id === "number" || typeof id === "string") void this.#takeRequest(id, method, params);
     else if (method === "serverRequest/resolved") this.#takeBack(params);
-    else if (!this.#isOtherThread(params)) {
-      const turn = this.#mapper.take(method, params);
-      if (turn !== null) this.#turn?.resolve(turn);
-    }
+    else this.#takeEvent(method, params);
   }
 
-  /** Threads of sub-agents tell their own story, which would end ours. */
-  #isOtherThread(params: unknown): boolean {
+  #takeEvent(method: string, params: unknown): void {
+    this.#subThreads.noteCall(params);
+    const threadId = this.#otherThread(params);
+    if (threadId === null) this.#ended = this.#mapper.take(method, params) ?? this.#ended;
+    else {
+      this.#subThreads.noteTurn(threadId, method, params);
+      this.#mapper.takeOfSubAgent(method, params);
+    }
+    if (this.#ended !== null && this.#subThreads.running.size === 0) this.#turn?.resolve(this.#ended);
+  }
+
+  /** The thread of an agent that ours has started; its story would end ours. Null for our own. */
+  #otherThread(params: unknown): string | null {
     const threadId: unknown =
       typeof params === "object" && params !== null ? Reflect.get(params, "threadId") : null;
-    return typeof threadId === "string" && this.#threadId !== "" && threadId !== this.#threadId;
+    const isOther = typeof threadId === "string" && this.#threadId !== "" && threadId !== this.#threadId;
+    return isOther ? threadId : null;
+  }
+
+  #subAgent(params: unknown): SubAgent | undefined {
+    const threadId = this.#otherThread(params);
+    return threadId === null ? undefined : this.#subThreads.describe(threadId);
   }
 
   #takeAnswer(message: JsonMessage): void {
@@ -186,6 +215,8 @@ export class CodexLink implements AgentLink {
   }
 
   async #takeRequest(id: number | string, method: string, params: unknown): Promise<void> {
+    const threadId = this.#otherThread(params);
+    if (threadId !== null) this.#subThreads.noteTurn(threadId, method, params);
     const controller = new AbortController();
     this.#asked.set(String(id), controller);
     const result = await this.#answer(method, params, controller.signal).catch(() => null);
@@ -204,7 +235,9 @@ export class CodexLink implements AgentLink {
     const isFile = method === "item/fileChange/requestApproval";
     const title = request.command ?? request.reason ?? "permission";
     const kind = isFile ? ("edit" as const) : ("execute" as const);
-    const isAllowed = await this.#permit({ toolCallId: request.itemId ?? method, title, kind }, signal);
+    const subAgent = this.#subAgent(params);
+    const tool = { toolCallId: request.itemId ?? method, title, kind, subAgent };
+    const isAllowed = await this.#permit(tool, signal);
     // More rights for the whole turn are never given; a single command can ask again.
     if (method === "item/permissions/requestApproval") return { permissions: {}, scope: "turn" };
     return { decision: isAllowed ? "accept" : signal.aborted ? "cancel" : "decline" };
@@ -215,30 +248,40 @@ export class CodexLink implements AgentLink {
     if (request._meta?.codex_approval_kind === undefined) return this.#elicit(request, signal);
     const title = `${request.serverName ?? "server"}: ${request._meta.tool_name ?? "tool"}`;
     const toolCallId = request.itemId ?? this.#mapper.openServerCall ?? title;
-    const isAllowed = await this.#permit({ toolCallId, title }, signal);
+    const subAgent = this.#subAgent(request);
+    const isAllowed = await this.#permit({ toolCallId, title, subAgent }, signal);
     return { action: isAllowed ? "accept" : "decline", content: null, _meta: null };
   }
 
   async #permit(
-    tool: { readonly toolCallId: string; readonly title: string; readonly kind?: "edit" | "execute" },
+    tool: {
+      readonly toolCallId: string;
+      readonly title: string;
+      readonly kind?: "edit" | "execute";
+      readonly subAgent: SubAgent | undefined;
+    },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { toolCallId, title, kind } = tool;
+    const { toolCallId, title, kind, subAgent } = tool;
     const patch = kind === "edit" ? { kind } : { title, ...(kind === undefined ? {} : { kind }) };
-    const request = { toolCallId, patch, options: PLAIN_OPTIONS };
+    const request = { toolCallId, patch, options: PLAIN_OPTIONS, subAgent };
     return (await this.#parts.permissions.ask(request, signal)) === "allow";
   }
 
   async #elicit(request: CodexApproval, signal: AbortSignal): Promise<object> {
-    const schema = request.requestedSchema;
-    const answer = await this.#parts.permissions.askQuestion(request.message ?? "", schema, signal);
+    const { message: text = "", requestedSchema: schema } = request;
+    const asked = { text, schema, subAgent: this.#subAgent(request) };
+    const answer = await this.#parts.permissions.askQuestion(asked, signal);
     return { action: answer === null ? "decline" : "accept", content: answer, _meta: null };
   }
 
   async #askUser(params: unknown, signal: AbortSignal): Promise<object> {
     const questions = userInputSchema.safeParse(params).data?.questions ?? [];
     const text = questions.map((question) => question.question).join("\n");
-    const answer = await this.#parts.permissions.askQuestion(text, undefined, signal);
+    const answer = await this.#parts.permissions.askQuestion(
+      { text, subAgent: this.#subAgent(params) },
+      signal,
+    );
     const answers: Record<string, { answers: string[] }> = {};
     for (const { id } of questions) {
       const one: unknown = typeof answer === "object" && answer !== null ? Reflect.get(answer, id) : answer;

@@ -25,6 +25,7 @@ export const itemSchema = z.looseObject({
   error: z.looseObject({ message: z.string().optional() }).nullish().catch(null),
   contentItems: z.unknown().optional(),
   query: z.string().nullish(),
+  prompt: z.string().nullish(),
 });
 
 /** `item/started` and `item/completed`. */
@@ -35,6 +36,7 @@ export const deltaSchema = z.looseObject({ itemId: z.string(), delta: z.string()
 
 /** `thread/tokenUsage/updated`. */
 export const tokenUsageSchema = z.looseObject({
+  threadId: z.string().catch(""),
   tokenUsage: z.looseObject({
     total: z.looseObject({
       inputTokens: count,
@@ -84,6 +86,7 @@ export const turnResultSchema = z.looseObject({ turn: z.looseObject({ id: z.stri
 
 /** A server's request for leave to run a command, change files or call a tool. */
 export const approvalSchema = z.looseObject({
+  threadId: z.string().optional(),
   itemId: z.string().optional(),
   command: z.string().nullish(),
   cwd: z.string().nullish(),
@@ -99,6 +102,7 @@ export const approvalSchema = z.looseObject({
 
 /** `item/tool/requestUserInput`. */
 export const userInputSchema = z.looseObject({
+  threadId: z.string().optional(),
   questions: z.array(z.looseObject({ id: z.string(), question: z.string() })),
 });
 

@@ -1,3 +1,5 @@
+import type { Usage } from "@canopy/protocol";
+import { classifyFailure } from "../classify-error.ts";
 import type { EventWriter, ToolPatch } from "../event-writer.ts";
 import { toolResultText } from "../claude/claude-tool.ts";
 import { emitRaw } from "../session/emit-raw.ts";
@@ -65,12 +67,29 @@ function callPatch(item: CodexItem): ToolPatch {
   };
 }
 
+/** Agents that the agent starts, tells something, waits for or ends. */
+function collabPatch(item: CodexItem): ToolPatch {
+  const [line = ""] = item.prompt?.trim().split("\n") ?? [];
+  return { kind: "think", title: `${item.tool ?? "agent"} ${line.slice(0, 80)}`.trim() };
+}
+
 function toPatch(item: CodexItem): ToolPatch | null {
+  if (item.type === "collabAgentToolCall") return collabPatch(item);
   if (item.type === "commandExecution") return commandPatch(item);
   if (item.type === "fileChange") return filePatch(item);
   if (item.type === "mcpToolCall" || item.type === "dynamicToolCall") return callPatch(item);
   if (item.type === "webSearch") return { kind: "fetch", title: `search ${item.query ?? ""}` };
   return null;
+}
+
+function addTokens(left: Usage, right: Usage): Usage {
+  return {
+    inputTokens: left.inputTokens + right.inputTokens,
+    outputTokens: left.outputTokens + right.outputTokens,
+    cacheReadTokens: left.cacheReadTokens + right.cacheReadTokens,
+    cacheWriteTokens: left.cacheWriteTokens + right.cacheWriteTokens,
+    costUsd: null,
+  };
 }
 
 /** Turns the notifications of codex's app-server into canonical events. One for each session; never throws. */
@@ -79,7 +98,10 @@ export class CodexMapper {
   /** Texts that came in pieces; the whole one, which follows, is not told again. */
   readonly #streamed = new Set<string>();
   readonly #outputs = new Map<string, string>();
+  /** What each thread has used: those of agents that ours has started count, too. */
+  readonly #spent = new Map<string, Usage>();
   #openServerCall: string | null = null;
+  #openAnswer: string | null = null;
 
   constructor(writer: EventWriter) {
     this.#writer = writer;
@@ -90,14 +112,28 @@ export class CodexMapper {
     return this.#openServerCall;
   }
 
+  /** True when an answer has begun of which nothing was told since. */
+  get hasUnreadAnswer(): boolean {
+    return this.#openAnswer !== null;
+  }
+
   /** Writes the events of one notification and returns the turn when it ends one. */
   take(method: string, params: unknown): CodexTurn | null {
+    if (method === "turn/started") this.#openAnswer = null;
     if (method === "turn/completed") {
       const parsed = turnEventSchema.safeParse(params);
       if (parsed.success) return parsed.data.turn;
     } else if (QUIET.has(method) || this.#known(method, params)) return null;
     emitRaw(this.#writer, `codex.${method}`, params ?? null);
     return null;
+  }
+
+  /** Of an agent that ours has started: what its tools do is told, and what it uses; what it says is its own affair. */
+  takeOfSubAgent(method: string, params: unknown): void {
+    if (method === "thread/tokenUsage/updated") this.#usage(params);
+    const item = itemEventSchema.safeParse(params).data?.item;
+    const isTool = item !== undefined && toPatch(item) !== null;
+    if (isTool || method === "item/commandExecution/outputDelta") this.#known(method, params);
   }
 
   #known(method: string, params: unknown): boolean {
@@ -120,20 +156,23 @@ export class CodexMapper {
     const parsed = itemEventSchema.safeParse(params);
     if (!parsed.success) return false;
     const { item } = parsed.data;
-    const writer = this.#writer;
-    if (item.type === "agentMessage" || item.type === "reasoning") {
-      if (isEnd && !this.#streamed.delete(item.id)) {
-        if (item.type === "agentMessage") writer.message(item.text ?? "", item.id);
-        else writer.thought((item.summary ?? []).join("\n"), item.id);
-      }
-      return true;
-    }
+    if (item.type === "agentMessage" || item.type === "reasoning") return this.#said(item, isEnd);
     const patch = toPatch(item);
     if (patch === null) return QUIET_ITEMS.has(item.type);
     const state = isEnd ? toolState(item) : "in_progress";
-    writer.tool(item.id, { ...patch, state });
+    this.#writer.tool(item.id, { ...patch, state });
     if (isEnd) this.#outputs.delete(item.id);
     if (item.type === "mcpToolCall") this.#openServerCall = isEnd ? null : item.id;
+    return true;
+  }
+
+  /** An answer or a thought, which may have come in pieces already. */
+  #said(item: CodexItem, isEnd: boolean): true {
+    const isAnswer = item.type === "agentMessage";
+    if (isAnswer) this.#openAnswer = isEnd ? null : item.id;
+    if (!isEnd || this.#streamed.delete(item.id)) return true;
+    if (isAnswer) this.#writer.message(item.text ?? "", item.id);
+    else this.#writer.thought((item.summary ?? []).join("\n"), item.id);
     return true;
   }
 
@@ -141,6 +180,7 @@ export class CodexMapper {
     const parsed = deltaSchema.safeParse(params);
     if (!parsed.success) return false;
     const { itemId, delta } = parsed.data;
+    if (itemId === this.#openAnswer) this.#openAnswer = null;
     if (method === "item/agentMessage/delta") this.#writer.message(delta, itemId);
     else if (method.startsWith("item/reasoning/")) this.#writer.thought(delta, itemId);
     else if (method === "item/commandExecution/outputDelta") {
@@ -158,7 +198,7 @@ export class CodexMapper {
     if (!parsed.success) return false;
     const { inputTokens, outputTokens, cachedInputTokens, cacheWriteInputTokens } =
       parsed.data.tokenUsage.total;
-    this.#writer.setUsage({
+    this.#spent.set(parsed.data.threadId, {
       // Codex counts what came from the cache as input too.
       inputTokens: Math.max(0, inputTokens - cachedInputTokens),
       outputTokens,
@@ -166,6 +206,7 @@ export class CodexMapper {
       cacheWriteTokens: cacheWriteInputTokens,
       costUsd: null,
     });
+    this.#writer.setUsage([...this.#spent.values()].reduce(addTokens));
     return true;
   }
 
@@ -184,8 +225,10 @@ export class CodexMapper {
   #error(params: unknown): boolean {
     const parsed = errorEventSchema.safeParse(params);
     if (!parsed.success) return false;
-    if (parsed.data.willRetry)
-      this.#writer.emit({ type: "notice", level: "warn", text: parsed.data.error.message });
+    const { willRetry, error } = parsed.data;
+    if (!willRetry) return true;
+    const { kind } = classifyFailure({ code: null, message: error.message, data: error });
+    this.#writer.emit({ type: "notice", level: "warn", text: error.message, refusal: { kind } });
     return true;
   }
 

@@ -38,7 +38,8 @@ export const COMMAND_CAPABILITIES: AgentCapabilities = {
   mcpHttp: false,
   modelList: false,
   cost: false,
-  diff: false,
+  diff: "emulated",
+  refusal: false,
 };
 
 /** How to run the command. */

@@ -1,4 +1,4 @@
-import type { Json } from "@canopy/protocol";
+import type { Json, SubAgent } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import { z } from "zod";
 import type { AgentCapabilities, AgentModels, AgentStartSpec } from "../agent-driver.ts";
@@ -31,6 +31,7 @@ export const OPENCODE_CAPABILITIES: AgentCapabilities = {
   modelList: true,
   cost: true,
   diff: true,
+  refusal: true,
 };
 
 const OPTIONS = [
@@ -44,6 +45,7 @@ const LAST_EVENTS_MS = 1_000;
 const sessionSchema = z.looseObject({
   id: z.string(),
   parentID: z.string().optional(),
+  title: z.string().optional(),
   directory: z.string().optional(),
 });
 const retrySchema = z.looseObject({
@@ -102,8 +104,8 @@ export class OpenCodeLink implements AgentLink {
     { resolve: (answer: Answer) => void; reject: (error: Error) => void }
   >();
   readonly #asked = new Map<string, AbortController>();
-  /** This session and those that it started. */
-  readonly #family = new Set<string>();
+  /** This session and those that it started, with their titles. */
+  readonly #family = new Map<string, string>();
   readonly #ready = Promise.withResolvers<void>();
   #sessionId = "";
   #count = 0;
@@ -167,7 +169,7 @@ export class OpenCodeLink implements AgentLink {
     const { directory = spec.cwd } = parsed.data;
     if (resume !== null && directory !== spec.cwd) throw refuse(`it belongs to ${directory}`);
     this.#sessionId = parsed.data.id;
-    this.#family.add(parsed.data.id);
+    this.#family.set(parsed.data.id, parsed.data.title ?? "");
     // Other models are told of an image only that they cannot see it.
     const { value } = await this.#ask("GET", "/config/providers");
     if (!takesImages(value, spec.model)) this.capabilities = { ...OPENCODE_CAPABILITIES, images: "emulated" };
@@ -254,10 +256,7 @@ export class OpenCodeLink implements AgentLink {
 
   #event(event: OpenCodeEvent): void {
     const { type, properties } = event;
-    if (type === "session.created") {
-      const info = sessionSchema.safeParse(properties["info"]).data;
-      if (info?.parentID !== undefined && this.#family.has(info.parentID)) this.#family.add(info.id);
-    }
+    if (type === "session.created") this.#adopt(properties["info"]);
     const sessionId = this.#sessionOf(event);
     if (sessionId !== null && !this.#family.has(sessionId)) return;
     if (type === "permission.asked") void this.#permit(properties);
@@ -266,6 +265,12 @@ export class OpenCodeLink implements AgentLink {
     else if (type === "session.status" && sessionId === this.#sessionId) this.#status(event);
     this.#mapper.take(event, sessionId !== null && sessionId !== this.#sessionId);
     if (type === "message.updated") this.#noteCompleted(properties["info"]);
+  }
+
+  #adopt(value: unknown): void {
+    const info = sessionSchema.safeParse(value).data;
+    if (info?.parentID !== undefined && this.#family.has(info.parentID))
+      this.#family.set(info.id, info.title ?? "sub-agent");
   }
 
   #sessionOf({ properties }: OpenCodeEvent): string | null {
@@ -296,6 +301,12 @@ export class OpenCodeLink implements AgentLink {
     this.interrupt().catch(() => undefined);
   }
 
+  /** Who asks; undefined for this session's own agent. */
+  #subAgent(sessionId: string): SubAgent | undefined {
+    if (sessionId === this.#sessionId) return undefined;
+    return { subAgentId: sessionId, name: this.#family.get(sessionId) ?? "sub-agent" };
+  }
+
   #settled(properties: OpenCodeEvent["properties"]): void {
     const id = properties["requestID"];
     if (typeof id === "string") this.#asked.get(id)?.abort();
@@ -305,7 +316,7 @@ export class OpenCodeLink implements AgentLink {
   async #permit(properties: OpenCodeEvent["properties"]): Promise<void> {
     const parsed = openCodePermissionSchema.safeParse(properties);
     if (!parsed.success) return;
-    const { id, permission, patterns, metadata, tool } = parsed.data;
+    const { id, sessionID, permission, patterns, metadata, tool } = parsed.data;
     const title = metadata.command ?? metadata.filepath ?? patterns[0] ?? permission;
     const command = metadata.command ?? (permission === "bash" ? patterns[0] : undefined);
     // It may ask before it tells what the tool is called with, and rules decide by that.
@@ -316,7 +327,12 @@ export class OpenCodeLink implements AgentLink {
     };
     const controller = new AbortController();
     this.#asked.set(id, controller);
-    const request = { toolCallId: tool?.callID ?? id, patch, options: OPTIONS };
+    const request = {
+      toolCallId: tool?.callID ?? id,
+      patch,
+      options: OPTIONS,
+      subAgent: this.#subAgent(sessionID),
+    };
     const optionId = await this.#parts.permissions.ask(request, controller.signal);
     this.#asked.delete(id);
     if (controller.signal.aborted) return;
@@ -328,12 +344,13 @@ export class OpenCodeLink implements AgentLink {
   async #question(properties: OpenCodeEvent["properties"]): Promise<void> {
     const parsed = openCodeQuestionSchema.safeParse(properties);
     if (!parsed.success) return;
-    const { id, questions } = parsed.data;
+    const { id, sessionID, questions } = parsed.data;
     const texts = questions.map((item) => item.question);
     const controller = new AbortController();
     this.#asked.set(id, controller);
     const details = toJson({ questions });
-    const answer = await this.#parts.permissions.askQuestion(texts.join("\n"), details, controller.signal);
+    const asked = { text: texts.join("\n"), schema: details, subAgent: this.#subAgent(sessionID) };
+    const answer = await this.#parts.permissions.askQuestion(asked, controller.signal);
     this.#asked.delete(id);
     if (controller.signal.aborted) return;
     const path = `/question/${id}`;

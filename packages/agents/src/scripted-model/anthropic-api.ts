@@ -2,7 +2,13 @@ import { findImages } from "./find-images.ts";
 import type { AnswerBlock, ApiError, Frame, ModelAnswer, ModelApi, ModelRequest } from "./model-api.ts";
 import { contentText, field, frame, listField, parameterNames, splitAnswer, textField } from "./model-api.ts";
 
-const STOPS = { end: "end_turn", tool: "tool_use", max_tokens: "max_tokens", refusal: "refusal" } as const;
+const STOPS = {
+  end: "end_turn",
+  tool: "tool_use",
+  max_tokens: "max_tokens",
+  refusal: "refusal",
+  content_filter: "refusal",
+} as const;
 
 const ERROR_TYPES: Readonly<Record<number, string>> = {
   400: "invalid_request_error",

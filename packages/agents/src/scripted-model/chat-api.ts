@@ -2,7 +2,13 @@ import { findImages } from "./find-images.ts";
 import type { AnswerBlock, ApiError, Frame, ModelAnswer, ModelApi, ModelRequest } from "./model-api.ts";
 import { contentText, field, frame, listField, parameterNames, splitAnswer, textField } from "./model-api.ts";
 
-const STOPS = { end: "stop", tool: "tool_calls", max_tokens: "length", refusal: "content_filter" } as const;
+const STOPS = {
+  end: "stop",
+  tool: "tool_calls",
+  max_tokens: "length",
+  refusal: "content_filter",
+  content_filter: "content_filter",
+} as const;
 const SYSTEM_ROLES = new Set<unknown>(["system", "developer"]);
 
 function parseRequest(body: unknown): ModelRequest {

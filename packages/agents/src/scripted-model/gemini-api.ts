@@ -2,7 +2,13 @@ import { findImages } from "./find-images.ts";
 import type { AnswerBlock, ApiError, Frame, ModelAnswer, ModelApi, ModelRequest } from "./model-api.ts";
 import { field, frame, listField, parameterNames, splitAnswer, textField } from "./model-api.ts";
 
-const STOPS = { end: "STOP", tool: "STOP", max_tokens: "MAX_TOKENS", refusal: "SAFETY" } as const;
+const STOPS = {
+  end: "STOP",
+  tool: "STOP",
+  max_tokens: "MAX_TOKENS",
+  refusal: "SAFETY",
+  content_filter: "PROHIBITED_CONTENT",
+} as const;
 
 const STATUS_NAMES: Readonly<Record<number, string>> = {
   400: "INVALID_ARGUMENT",

@@ -49,7 +49,7 @@ export interface ModelAnswer {
   readonly id: string;
   readonly model: string;
   readonly blocks: readonly AnswerBlock[];
-  readonly stop: "end" | "tool" | "max_tokens" | "refusal";
+  readonly stop: "end" | "tool" | "max_tokens" | "refusal" | "content_filter";
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number };
 }
 

@@ -35,7 +35,8 @@ export const modelStepSchema = z.strictObject({
   disconnect: z.boolean().optional(),
   /** Sends bytes that no client can read. */
   malformed: z.boolean().optional(),
-  stop: z.enum(["max_tokens", "refusal"]).optional(),
+  /** `refusal` is the model's own no, `content_filter` its provider's. */
+  stop: z.enum(["max_tokens", "refusal", "content_filter"]).optional(),
   error: errorSchema.optional(),
   get after() {
     return modelStepSchema.optional();

@@ -62,9 +62,14 @@ function parseRequest(body: unknown): ModelRequest {
   };
 }
 
-function itemOf(block: AnswerBlock, id: string): Record<string, unknown> {
+/** A refusal is a part of a message of its own kind. */
+function textPart(text: string, isRefusal: boolean): object {
+  return isRefusal ? { type: "refusal", refusal: text } : { type: "output_text", text, annotations: [] };
+}
+
+function itemOf(block: AnswerBlock, id: string, isRefusal: boolean): Record<string, unknown> {
   if (block.type === "text") {
-    const part = { type: "output_text", text: block.text, annotations: [] };
+    const part = textPart(block.text, isRefusal);
     return { type: "message", id: `msg_${id}`, role: "assistant", status: "completed", content: [part] };
   }
   if (block.type === "thinking")
@@ -88,15 +93,16 @@ interface Teller {
   readonly tell: (type: string, rest: object, isDelta?: boolean) => Frame;
   readonly index: number;
   readonly itemId: string;
+  readonly isRefusal: boolean;
 }
 
-function* textFrames({ tell, index, itemId }: Teller, text: string): Generator<Frame> {
+function* textFrames({ tell, index, itemId, isRefusal }: Teller, text: string): Generator<Frame> {
   const at = { item_id: itemId, output_index: index, content_index: 0 };
-  const part = (value: string): object => ({ type: "output_text", text: value, annotations: [] });
-  yield tell("response.content_part.added", { ...at, part: part("") });
-  for (const delta of splitAnswer(text)) yield tell("response.output_text.delta", { ...at, delta }, true);
-  yield tell("response.output_text.done", { ...at, text });
-  yield tell("response.content_part.done", { ...at, part: part(text) });
+  const name = isRefusal ? "refusal" : "output_text";
+  yield tell("response.content_part.added", { ...at, part: textPart("", isRefusal) });
+  for (const delta of splitAnswer(text)) yield tell(`response.${name}.delta`, { ...at, delta }, true);
+  yield tell(`response.${name}.done`, { ...at, [isRefusal ? "refusal" : "text"]: text });
+  yield tell("response.content_part.done", { ...at, part: textPart(text, isRefusal) });
 }
 
 function* thoughtFrames({ tell, index, itemId }: Teller, text: string): Generator<Frame> {
@@ -122,6 +128,11 @@ function blockFrames(teller: Teller, block: AnswerBlock): Generator<Frame> {
   return callFrames(teller, "function_call_arguments", "arguments", JSON.stringify(block.args));
 }
 
+const INCOMPLETE: Readonly<Partial<Record<ModelAnswer["stop"], string>>> = {
+  max_tokens: "max_output_tokens",
+  content_filter: "content_filter",
+};
+
 function responseOf(answer: ModelAnswer, output: readonly unknown[], status: string): object {
   const { inputTokens, outputTokens } = answer.usage;
   return {
@@ -131,7 +142,7 @@ function responseOf(answer: ModelAnswer, output: readonly unknown[], status: str
     model: answer.model,
     status,
     output,
-    ...(status === "incomplete" ? { incomplete_details: { reason: "max_output_tokens" } } : {}),
+    ...(status === "incomplete" ? { incomplete_details: { reason: INCOMPLETE[answer.stop] } } : {}),
     usage: {
       input_tokens: inputTokens,
       input_tokens_details: { cached_tokens: 0 },
@@ -143,7 +154,7 @@ function responseOf(answer: ModelAnswer, output: readonly unknown[], status: str
 }
 
 function finalStatus(answer: ModelAnswer): "completed" | "incomplete" {
-  return answer.stop === "max_tokens" ? "incomplete" : "completed";
+  return answer.stop in INCOMPLETE ? "incomplete" : "completed";
 }
 
 function* renderFrames(answer: ModelAnswer): Generator<Frame> {
@@ -156,11 +167,12 @@ function* renderFrames(answer: ModelAnswer): Generator<Frame> {
   yield tell("response.in_progress", { response: responseOf(answer, [], "in_progress") });
   const items: unknown[] = [];
   for (const [index, block] of answer.blocks.entries()) {
-    const item = itemOf(block, `${answer.id}${index}`);
+    const isRefusal = answer.stop === "refusal";
+    const item = itemOf(block, `${answer.id}${index}`, isRefusal);
     const itemId = textField(item, "id");
     const emptied = { ...item, status: "in_progress", ...emptyFields(block) };
     yield tell("response.output_item.added", { output_index: index, item: emptied });
-    yield* blockFrames({ tell, index, itemId }, block);
+    yield* blockFrames({ tell, index, itemId, isRefusal }, block);
     yield tell("response.output_item.done", { output_index: index, item });
     items.push(item);
   }
@@ -182,7 +194,7 @@ export const RESPONSES_API: ModelApi = {
   renderWhole: (answer: ModelAnswer) =>
     responseOf(
       answer,
-      answer.blocks.map((block, index) => itemOf(block, `${answer.id}${index}`)),
+      answer.blocks.map((block, index) => itemOf(block, `${answer.id}${index}`, answer.stop === "refusal")),
       finalStatus(answer),
     ),
   renderError: (error: ApiError) => ({

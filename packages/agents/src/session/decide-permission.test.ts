@@ -46,7 +46,7 @@ test("a question that nobody answers in time is refused, and a question to a per
   const signal = new AbortController().signal;
   const request = { toolCallId: "t", patch: { title: "make" }, options: PLAIN_OPTIONS };
   expect(await broker.ask(request, signal)).toBe("reject");
-  expect(await broker.askQuestion("blue?", undefined, signal)).toBeNull();
+  expect(await broker.askQuestion({ text: "blue?" }, signal)).toBeNull();
   queue.end();
   const told: unknown[] = [];
   for await (const event of queue) told.push("by" in event ? [event.type, event.by] : event.type);

@@ -1,4 +1,4 @@
-import type { Json, PermissionOption } from "@canopy/protocol";
+import type { Json, PermissionOption, SubAgent } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { PermissionPolicy } from "../agent-driver.ts";
 import type { EventWriter, ToolPatch } from "../event-writer.ts";
@@ -9,6 +9,16 @@ export interface PermissionRequest {
   readonly toolCallId: string;
   readonly patch: ToolPatch;
   readonly options: readonly PermissionOption[];
+  /** Who below the session's own agent asks. */
+  readonly subAgent?: SubAgent | undefined;
+}
+
+/** A question to a person. */
+export interface QuestionRequest {
+  readonly text: string;
+  /** The questions as the agent put them. */
+  readonly schema?: Json | undefined;
+  readonly subAgent?: SubAgent | undefined;
 }
 
 interface OpenRequest {
@@ -68,7 +78,9 @@ export class PermissionBroker {
     this.#count += 1;
     const requestId = `permission-${this.#count}`;
     const options = [...request.options];
-    this.#writer.emit({ type: "permission.asked", requestId, tool, options });
+    const { subAgent } = request;
+    const who = subAgent === undefined ? {} : { subAgent };
+    this.#writer.emit({ type: "permission.asked", requestId, tool, options, ...who });
     const { promise, resolve } = Promise.withResolvers<string | null>();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const settle = (optionId: string | null, by: string): void => {
@@ -92,7 +104,7 @@ export class PermissionBroker {
    * Asks a person. Resolves with the answer, null when there is none: a policy that asks nobody, a time-out, a cancel.
    * An agent that gets none is told to decide by itself.
    */
-  askQuestion(text: string, schema: Json | undefined, signal: AbortSignal): Promise<Json | null> {
+  askQuestion({ text, schema, subAgent }: QuestionRequest, signal: AbortSignal): Promise<Json | null> {
     this.#count += 1;
     const requestId = `question-${this.#count}`;
     this.#writer.emit({
@@ -100,6 +112,7 @@ export class PermissionBroker {
       requestId,
       text,
       ...(schema === undefined ? {} : { schema }),
+      ...(subAgent === undefined ? {} : { subAgent }),
     });
     const { promise, resolve } = Promise.withResolvers<Json | null>();
     let timer: ReturnType<typeof setTimeout> | undefined;

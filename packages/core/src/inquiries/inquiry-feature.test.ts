@@ -1,5 +1,13 @@
 import type { Inquiry, InquiryId, LeasedJob } from "@canopy/protocol";
-import { TEST_PERSON, attemptResult, openProjectDriver } from "@canopy/testkit";
+import {
+  TEST_PERSON,
+  attemptResult,
+  buildOutcomes,
+  openProjectDriver,
+  stackBuild,
+  testBudget,
+  testQueuePolicy,
+} from "@canopy/testkit";
 import type { ProjectDriver } from "@canopy/testkit";
 import { expect, test } from "vitest";
 import { selectHolds } from "../runs/run-rows.ts";
@@ -146,4 +154,22 @@ test("[IQ5] work beyond its budget goes on only when a person says so, with as m
   const { payload } = beginAttempt(second.driver).leased;
   if (payload.kind !== "attempt") throw new Error("no attempt");
   expect([payload.spent?.grants, payload.spent?.task.steps]).toEqual([1, 0]);
+});
+
+test("[IQ6] what a resolver asks says whose change it mends; the author itself is nobody's child", () => {
+  const work = openWork();
+  const { driver } = work;
+  const subAgent = { subAgentId: "agent-1", name: "look around" };
+  expect(ask(work, { subAgent })).toMatchObject({ sessionId: work.sessionId, parent: null, subAgent });
+  driver.finish(work.leased);
+  const [build] = driver.lease(["build"]);
+  if (build?.payload.kind !== "build") throw new Error("nothing is to be built");
+  const policy = testQueuePolicy({ resolver: testBudget(1) });
+  driver.accept(stackBuild(build, buildOutcomes(build.payload, ["doubtful"]), policy));
+  const resolver = beginAttempt(driver);
+  expect(ask(resolver, { kind: "permission", options: OPTIONS })).toMatchObject({
+    sessionId: resolver.sessionId,
+    parent: { sessionId: work.sessionId, role: "resolver" },
+    subAgent: null,
+  });
 });

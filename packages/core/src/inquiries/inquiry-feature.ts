@@ -7,6 +7,7 @@ import { parseColumn } from "../kernel/sql.ts";
 import { selectAttempt, selectHolds } from "../runs/run-rows.ts";
 import { selectSession, setSessionState } from "../sessions/session-feature.ts";
 import { describeAnswer } from "../tasks/build-prompt.ts";
+import { findParent } from "./find-parent.ts";
 import { addComment } from "../tasks/decide-task.ts";
 import { selectTask } from "../tasks/select-tasks.ts";
 
@@ -46,7 +47,7 @@ function inquiryResult(inquiry: Inquiry): DecideAnswer {
 }
 
 function decideOpen(context: Context, command: Command<"inquiry.open">): DecideAnswer {
-  const { kind, sessionId, text, options, details } = command;
+  const { kind, sessionId, text, options, details, subAgent } = command;
   const session = selectSession(context.sql, sessionId);
   if (session === undefined) return reject("session.not-found", `no session ${sessionId}`);
   const { attemptId, taskId, state } = session;
@@ -58,6 +59,8 @@ function decideOpen(context: Context, command: Command<"inquiry.open">): DecideA
     sessionId,
     attemptId,
     taskId,
+    parent: findParent(context.sql, selectAttempt(context.sql, attemptId)),
+    subAgent,
     text,
     options,
     details,

@@ -33,7 +33,16 @@ export function decideStartRun(context: Context, command: Command<"run.start">):
     startedBy: context.actor.id,
     startedAtMs: context.nowMs,
     finishedAtMs: null,
-    totals: { attempts: 0, landed: 0, unchanged: 0, failed: 0, conflicted: 0, killed: 0, usage: ZERO_USAGE },
+    totals: {
+      attempts: 0,
+      landed: 0,
+      unchanged: 0,
+      failed: 0,
+      conflicted: 0,
+      killed: 0,
+      usage: ZERO_USAGE,
+      steps: 0,
+    },
   };
   context.emit({ type: "run.started", run });
   return accept({ run: run as unknown as Json });

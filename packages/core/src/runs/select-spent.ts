@@ -24,7 +24,7 @@ function sumRuns(runs: readonly Run[], nowMs: number): Spent {
   return runs.reduce<Spent>(
     (sum, run) => ({
       usage: addUsage(sum.usage, run.totals.usage),
-      steps: sum.steps,
+      steps: sum.steps + (run.totals.steps ?? 0),
       timeMs: sum.timeMs + (run.finishedAtMs ?? nowMs) - run.startedAtMs,
     }),
     { usage: ZERO_USAGE, steps: 0, timeMs: 0 },
@@ -33,7 +33,7 @@ function sumRuns(runs: readonly Run[], nowMs: number): Spent {
 
 /**
  * What was spent before an attempt begins, by session, task, run and day. A day is one of UTC, and holds the runs that began
- * on it or are active; steps are counted for sessions and tasks only.
+ * on it or are active.
  */
 export function selectSpent(
   sql: Sql,

@@ -9,7 +9,7 @@ const CAUSES: Readonly<Record<AgentErrorKind, FailureCause>> = {
   "bad-request": "crash",
   "context-full": "crash",
   crash: "crash",
-  refusal: "crash",
+  refusal: "blocked",
   cancelled: "interrupted",
   protocol: "crash",
   timeout: "timeout",
@@ -18,7 +18,9 @@ const CAUSES: Readonly<Record<AgentErrorKind, FailureCause>> = {
 
 /** Why a turn failed, as a cause with its own retry policy. */
 export function failureOfTurn(error: TurnError): Failure {
-  const cause = error.canRetry ? CAUSES[error.kind] : "configuration";
+  // A model that refuses one prompt may well take the next: only this task needs a person.
+  const isOwn = error.canRetry || error.kind === "refusal";
+  const cause = isOwn ? CAUSES[error.kind] : "configuration";
   const hint = error.hint === null ? "" : ` (${error.hint})`;
   return {
     cause,

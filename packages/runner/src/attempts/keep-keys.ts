@@ -1,5 +1,8 @@
+import { readLogin } from "@canopy/agents";
+import type { LoginCopy, ResolvedAgent } from "@canopy/agents";
 import type { ProjectConfig } from "@canopy/protocol";
 import { planCredentials, PROXY_PORT } from "@canopy/workspace";
+import { readAgentEnvironment } from "../sessions/agent-environment.ts";
 
 /** What of a person's environment goes where. */
 export interface KeptKeys {
@@ -9,6 +12,21 @@ export interface KeptKeys {
   readonly shown: Readonly<Record<string, string>>;
   /** Names that everything in the workspace may see, the setup command too. */
   readonly inherited: readonly string[];
+}
+
+/** All secrets that a person lets an agent have: variables, and copies of their own login. */
+export interface AgentSecrets extends KeptKeys {
+  readonly logins: readonly LoginCopy[];
+}
+
+/** Collects what a person lets an agent have. Throws `config.invalid` for what was named and is not there. */
+export async function readAgentSecrets(
+  agent: ResolvedAgent,
+  config: ProjectConfig,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<AgentSecrets> {
+  const named = await readAgentEnvironment(agent, environment);
+  return { ...keepKeys(config, named, environment), logins: await readLogin(agent, environment) };
 }
 
 /** Keeps keys from an agent where the proxy adds them. `named`: what the agent would be given of `environment`. */

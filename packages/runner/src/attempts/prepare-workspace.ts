@@ -2,7 +2,7 @@ import type { AttemptJob, Json, ProjectConfig } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol";
 import type { Repository } from "@canopy/git";
 import { readRef } from "@canopy/git";
-import type { KeptKeys } from "./keep-keys.ts";
+import type { AgentSecrets } from "./keep-keys.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import { createSandboxSettings } from "@canopy/workspace";
 import type { Workspace, WorkspaceStore } from "@canopy/workspace";
@@ -18,7 +18,7 @@ export interface WorkspacePlan {
   readonly checkout: string;
   readonly config: ProjectConfig;
   readonly job: AttemptJob;
-  readonly environment: KeptKeys;
+  readonly environment: AgentSecrets;
   /** For a workspace that is made before its attempt is known: its name, instead of the attempt's. */
   readonly spareId?: string;
   /** The commit to start from; left out: the integration branch's tip. */
@@ -105,6 +105,7 @@ export async function createWorkspaceAt(plan: WorkspaceOrder, commit: string): P
     agent: job.agent,
     commandLine: [own?.command ?? "", ...(own?.args ?? [])],
     environment: plan.environment.given,
+    logins: plan.environment.logins,
     readOnly: [repository.objectDirectory],
   });
   return await plan.workspaces.createWorkspace({

@@ -10,6 +10,7 @@ import type {
 import { ZERO_USAGE } from "@canopy/protocol";
 import type {
   AgentSession,
+  BucketOptions,
   BudgetBreach,
   PreparedAgent,
   ResolvedAgent,
@@ -158,10 +159,8 @@ class AgentAtWork {
   }
 
   async #turn(prompt: TurnPrompt): Promise<TurnResult> {
-    const { gate, agent, environment, config, signal } = this.#run;
-    const account = accountOf(agent, environment);
-    const { burst, turns_per_minute: maxPerMinute } = config.provider;
-    const options = { burst, maxPerMinute, minPerMinute: Math.min(2, maxPerMinute) };
+    const { gate, agent, signal } = this.#run;
+    const { account, options } = this.#bucket();
     if (isConversational(agent) && !signal.aborted)
       await gate.enter(account, options, signal).catch(() => undefined);
     const { hosted, workspace } = this.#run;
@@ -174,6 +173,21 @@ class AgentAtWork {
       retryAfterMs: error?.retryAfterMs ?? null,
     });
     return result;
+  }
+
+  #bucket(): { readonly account: string; readonly options: BucketOptions } {
+    const { agent, environment, config } = this.#run;
+    const { burst, turns_per_minute: maxPerMinute } = config.provider;
+    const options = { burst, maxPerMinute, minPerMinute: Math.min(2, maxPerMinute) };
+    return { account: accountOf(agent, environment), options };
+  }
+
+  /** The agent asks again by itself; others of its account wait until then. */
+  #noteRefusal(event: AgentEvent): void {
+    if (event.type !== "notice" || event.refusal === undefined) return;
+    const { account, options } = this.#bucket();
+    const { kind, retryAfterMs = null } = event.refusal;
+    this.#run.gate.leave(account, options, { errorKind: kind, retryAfterMs });
   }
 
   /** What people asked of the session meanwhile. */
@@ -191,6 +205,7 @@ class AgentAtWork {
     for await (const event of this.#session.events) {
       await this.#transcript.write(event);
       this.#desk.take(event);
+      this.#noteRefusal(event);
       if (event.type === "usage") meter.noteUsage(event.usage);
       if (event.type === "tool.started" || event.type === "message.done") meter.noteStep();
       this.#judge();

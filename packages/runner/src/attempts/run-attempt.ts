@@ -9,7 +9,6 @@ import type { ClaimOutcome } from "../task-sources/task-source.ts";
 import type { Lease } from "../landing/queue-context.ts";
 import { readScopes } from "../landing/read-scopes.ts";
 import type { RunnerLog } from "../runner-log.ts";
-import { readAgentEnvironment } from "../sessions/agent-environment.ts";
 import type { AgentHomes } from "../sessions/agent-homes.ts";
 import { openAttemptSession } from "../sessions/open-attempt-session.ts";
 import { planWarmAgent } from "../sessions/plan-warm-agent.ts";
@@ -22,8 +21,8 @@ import { captureWorkspace } from "./capture-workspace.ts";
 import type { ConflictRadar } from "./conflict-radar.ts";
 import { failureOfException } from "./failure-of.ts";
 import { keepAttempt } from "./keep-attempt.ts";
-import type { KeptKeys } from "./keep-keys.ts";
-import { keepKeys } from "./keep-keys.ts";
+import type { AgentSecrets } from "./keep-keys.ts";
+import { readAgentSecrets } from "./keep-keys.ts";
 import type { BaseKeeper } from "./base-keeper.ts";
 import type { LadderWork } from "./keep-ladder-work.ts";
 import { keepLadderWork } from "./keep-ladder-work.ts";
@@ -161,8 +160,7 @@ async function work(
     if (job.ladder === null) await requireClaim(context, job);
     const origin = await planOrigin(context, job, agent);
     done.origin = origin;
-    const named = await readAgentEnvironment(agent, context.environment);
-    const environment = keepKeys(context.config, named, context.environment);
+    const environment = await readAgentSecrets(agent, context.config, context.environment);
     const { workspace, prepared, recipe } = await prepare(context, lease, job, {
       done,
       agent,
@@ -218,7 +216,7 @@ async function prepare(
     readonly done: Work;
     readonly agent: ResolvedAgent;
     readonly origin: AttemptOrigin;
-    readonly environment: KeptKeys;
+    readonly environment: AgentSecrets;
     readonly signal: AbortSignal;
   },
 ): Promise<Ready> {

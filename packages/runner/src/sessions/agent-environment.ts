@@ -21,10 +21,12 @@ export async function readAgentEnvironment(
 
 /** What to do when an agent is not signed in and nobody named its usual key; null when that is not it. */
 export function describeMissingKey(
-  agent: Pick<ResolvedAgent, "name" | "credentialNames">,
+  agent: Pick<ResolvedAgent, "name" | "credentialNames" | "loginFiles" | "hasLogin">,
   given: Readonly<Record<string, string>>,
 ): string | null {
-  const { name, credentialNames } = agent;
+  const { name, credentialNames, loginFiles, hasLogin } = agent;
   if (credentialNames.length === 0 || credentialNames.some((key) => key in given)) return null;
-  return `agents see only what is named for them: [agents.${name}] env = [${JSON.stringify(credentialNames[0])}] in ~/.config/canopy/agents.toml or .canopy/config.toml`;
+  if (hasLogin) return `log in again with ${name} itself: it does not take the login that it was given`;
+  const login = loginFiles.length === 0 ? "" : ", or login = true for a copy of your own login,";
+  return `agents see only what is named for them: [agents.${name}] env = [${JSON.stringify(credentialNames[0])}]${login} in ~/.config/canopy/agents.toml`;
 }

@@ -19,11 +19,12 @@ async function write(path: string, text: string): Promise<void> {
   await writeFile(path, text);
 }
 
-test("what an agent remembers comes back in the next HOME, without what only grows", async () => {
+test("what an agent remembers comes back in the next HOME, without what only grows and what it was given of a login", async () => {
   const homes = openAgentHomes(join(folder, "kept"));
   const first = join(folder, "first");
   await write(join(first, ".claude/projects/x/session.jsonl"), "hello\n");
   await write(join(first, ".claude/cache/big"), "x");
+  await write(join(first, ".claude/.credentials.json"), "secret");
   await write(join(first, ".claude.json"), "{}");
   await write(join(first, "other"), "not asked for");
   expect(await homes.keep(SESSION, first, [".claude", ".claude.json", ".absent"])).toBe(true);

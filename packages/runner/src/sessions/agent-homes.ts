@@ -1,12 +1,16 @@
 import { copyFile, lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { LOGIN_FILES } from "@canopy/agents";
 import type { SessionId } from "@canopy/protocol";
 
 const MAX_BYTES = 256 * 2 ** 20;
 const MAX_FILES = 20_000;
 const MAX_AGE_MS = 30 * 86_400_000;
 /** What agents can do without: it only grows. */
-const LEFT_OUT = new Set(["snapshot", "log", "logs", "bin", "cache", "tmp", "shell-snapshots", "plugins"]);
+const GROWING = ["snapshot", "log", "logs", "bin", "cache", "tmp", "shell-snapshots", "plugins"];
+/** Logins are given anew each time, to who may have one: they are not kept, and never brought back. */
+const LOGINS = Object.values(LOGIN_FILES).flatMap((files) => files.map(({ file }) => basename(file)));
+const LEFT_OUT = new Set([...GROWING, ...LOGINS]);
 
 /** What an agent remembers of its conversations, kept between the workspaces that one session goes through. */
 export interface AgentHomes {

@@ -4,8 +4,7 @@ import type { AgentModels } from "@canopy/agents";
 import type { AttemptJob } from "@canopy/protocol";
 import type { WorkspaceOrder } from "../attempts/prepare-workspace.ts";
 import { createWorkspaceAt, readBase } from "../attempts/prepare-workspace.ts";
-import { keepKeys } from "../attempts/keep-keys.ts";
-import { readAgentEnvironment } from "./agent-environment.ts";
+import { readAgentSecrets } from "../attempts/keep-keys.ts";
 import { createProcessEnvironment } from "./shell-file.ts";
 
 /** What asking an agent for its models needs. */
@@ -28,8 +27,7 @@ export async function listAgentModels(question: ModelQuestion): Promise<AgentMod
   const agent = resolveAgent(name, config.agents, checkout);
   const list = agent.driver.listModels?.bind(agent.driver);
   if (list === undefined) return null;
-  const named = await readAgentEnvironment(agent, question.environment);
-  const environment = keepKeys(config, named, question.environment);
+  const environment = await readAgentSecrets(agent, config, question.environment);
   const { setup: _setup, ...withoutSetup } = config.workspace;
   const order = {
     ...question,

@@ -111,6 +111,7 @@ export class PersonDesk implements Disposable {
       text: (isQuestion ? event.text : `${event.tool.kind}: ${event.tool.title}`).slice(0, 20_000) || "?",
       options: isQuestion ? [] : event.options,
       details: (isQuestion ? event.schema : event.tool.input) ?? null,
+      subAgent: event.subAgent ?? null,
     };
     const outcome = await source.submit(command, `inquiry:${job.attemptId}:${requestId}:${randomUUID()}`);
     const inquiryId = outcome.type === "accepted" ? readInquiryId(outcome.result) : null;

@@ -20,6 +20,7 @@ import { buildHostImage } from "./test-support/build-host-image.ts";
 const execute = promisify(execFile);
 const SCENARIO = join(import.meta.dirname, "../sandbox/escape-scenario.ts");
 const { engine } = await findEngine(process.env["CANOPY_TEST_ENGINE"] ?? null);
+const isRoot = process.getuid?.() === 0;
 /** What an engine lets through, and why it is no way out. */
 const LET_THROUGH = new Set([
   // Its own groups, read-only.
@@ -40,14 +41,14 @@ let store: WorkspaceStore;
 let count = 0;
 
 beforeAll(async () => {
-  if (engine === null) return;
+  if (engine === null || !isRoot) return;
   base = await realpath(await mkdtemp(join(tmpdir(), "canopy-engine-")));
   store = await openWorkspaceStore({ cacheDirectory: join(base, "cache") });
   image = process.env["CANOPY_TEST_IMAGE"] ?? (await buildHostImage(engine.socketPath, base));
 });
 
 afterAll(async () => {
-  if (engine === null) return;
+  if (engine === null || !isRoot) return;
   await store[Symbol.asyncDispose]();
   await removeTree(base);
 });
@@ -55,7 +56,7 @@ afterAll(async () => {
 function skipWithoutEngine(context: TestContext): void {
   context.skip(engine === null, "no container engine answers (Docker or Podman)");
   // Who may use an engine of root's is not who may join the networks of its containers.
-  context.skip(process.getuid?.() !== 0, "the way out of a container is tried as root");
+  context.skip(!isRoot, "the way out of a container is tried as root");
 }
 
 async function create(settings: Partial<SandboxSettings> = {}): Promise<Workspace> {

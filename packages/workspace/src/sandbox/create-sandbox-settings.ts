@@ -18,6 +18,8 @@ export interface SandboxSubject {
   readonly commandLine: readonly string[];
   /** What the agent would be given of the person's environment; left out: nothing. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** What the agent gets of the person's own login; left out: nothing. */
+  readonly logins?: SandboxSettings["logins"];
   /** What else must be readable, such as the repository's objects. */
   readonly readOnly: readonly string[];
 }
@@ -38,6 +40,10 @@ function toLimits(limits: SandboxConfig["limits"]): SandboxLimits {
     ...(time === undefined ? {} : { wallMs: time }),
     ...(cpus === undefined ? {} : { cpuCount: cpus }),
   };
+}
+
+function toContainer({ image, engine }: SandboxConfig["container"]): SandboxSettings["container"] {
+  return { image: image ?? null, engine: engine ?? null };
 }
 
 /** Files that a person wrote into an agent's command line: naming a program there means that the agent may read it. */
@@ -98,9 +104,10 @@ export async function createSandboxSettings(subject: SandboxSubject): Promise<Sa
     permit: config.permit,
     block: config.block,
     copyConfigs: config.copy_configs,
+    logins: subject.logins ?? [],
     hasToolCaches: config.tool_caches,
     limits: toLimits(config.limits),
     credentials: keepCredentials(subject, level, network),
-    container: { image: config.container.image ?? null, engine: config.container.engine ?? null },
+    container: toContainer(config.container),
   };
 }

@@ -14,6 +14,7 @@ import { WORKSPACE_MARKER } from "../workspace-view.ts";
 import type { WorkspaceView } from "../workspace-view.ts";
 import type { Refusal } from "./egress-proxy.ts";
 import { copyConfigs } from "./copy-configs.ts";
+import { copyLogins } from "./copy-logins.ts";
 import { startLimitWatch } from "./limit-watch.ts";
 import type { LimitWatch } from "./limit-watch.ts";
 import { createLimitedView } from "./limited-view.ts";
@@ -268,6 +269,7 @@ export async function encloseWorkspace(options: EncloseOptions): Promise<Enclose
   const none = (): Promise<null> => Promise.resolve(null);
   if (settings.level === "none") return { built, level: "none", refusals: [], describeLimitHit: none };
   await copyConfigs(settings, layout);
+  await copyLogins(settings, layout);
   const provider = findProvider(settings);
   if (provider !== null) return await encloseByProvider(options, provider);
   const name = `${layout.workspaceId}-${randomBytes(3).toString("hex")}`;

@@ -37,6 +37,8 @@ export interface SandboxSettings {
   readonly block: readonly string[];
   /** Files and folders that are copied into the private HOME. Blocked ones are not. */
   readonly copyConfigs: readonly string[];
+  /** Files of the person's that are copied into the private HOME although they are blocked, to a place below it. */
+  readonly logins: readonly { readonly from: string; readonly to: string }[];
   /** Shows the caches of package managers in the private HOME: what is written there is the workspace's alone. */
   readonly hasToolCaches: boolean;
   readonly limits: SandboxLimits;
@@ -56,6 +58,7 @@ export const PROCESS_SETTINGS: SandboxSettings = {
   permit: [],
   block: [],
   copyConfigs: [],
+  logins: [],
   hasToolCaches: false,
   limits: {},
   credentials: [],

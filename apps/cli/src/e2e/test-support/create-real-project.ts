@@ -22,6 +22,10 @@ export interface RealProjectOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Name of the folder; the agent's when left out. */
   readonly folder?: string;
+  /** Besides what the agent needs to reach the scripted model, or instead of it. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The same agent under further names, each with further variables, such as the key of another account. */
+  readonly otherAgents?: Readonly<Record<string, readonly string[]>>;
   /** Whether agents wait for tasks, which costs a further start of the agent with every task. Default false. */
   readonly isWarm?: boolean;
 }
@@ -42,19 +46,33 @@ export async function createRealProject(home: TestHome, options: RealProjectOpti
   const settings = join(home.root, "gemini-settings.json");
   await writeFile(settings, GEMINI_SETTINGS);
   const isGemini = name === "gemini";
-  const all = { ...env, ...(isGemini ? { GEMINI_CLI_SYSTEM_SETTINGS_PATH: settings } : {}) };
+  const all = {
+    ...env,
+    ...(isGemini ? { GEMINI_CLI_SYSTEM_SETTINGS_PATH: settings } : {}),
+    ...options.env,
+  };
   const [first, ...args] = command;
-  const config = [
-    ...options.config,
-    "[run]",
-    `warm = ${options.isWarm === true}`,
-    "[agents.real]",
+  const others = Object.values(options.otherAgents ?? {}).flat();
+  const tableOf = (agent: string, names: readonly string[]): string[] => [
+    `[agents.${agent}]`,
     `driver = ${JSON.stringify(driver)}`,
     `command = ${JSON.stringify(first)}`,
     // A file that is named in the command line is shown in the sandbox.
     `args = ${JSON.stringify(args)}`,
-    `env = ${JSON.stringify(Object.keys(all))}`,
+    `env = ${JSON.stringify(names)}`,
     ...(model === null ? [] : [`model = ${JSON.stringify(model)}`]),
+  ];
+  const config = [
+    ...options.config,
+    "[run]",
+    `warm = ${options.isWarm === true}`,
+    ...tableOf(
+      "real",
+      Object.keys(all).filter((key) => !others.includes(key)),
+    ),
+    ...Object.entries(options.otherAgents ?? {}).flatMap(([other, names]) =>
+      tableOf(other, [...Object.keys(all).filter((key) => !others.includes(key)), ...names]),
+    ),
   ].join("\n");
   await createTestRepository(cwd, { ...files, ".canopy/config.toml": `${config}\n` });
   return { cwd, env: all };
