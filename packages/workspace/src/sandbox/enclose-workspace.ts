@@ -150,13 +150,14 @@ function listUnheld({ settings }: EncloseOptions, { held }: Pick<ResourceGroup, 
 /** Caches that are the workspace's own to write into exist only in a sandbox. */
 async function watchLimits(
   options: EncloseOptions,
-  { view, sandbox }: Enclosure,
+  { view, sandbox, tree }: Enclosure,
 ): Promise<LimitWatch | null> {
   const caches = sandbox === null ? null : cachesDirectory(options.layout);
   const hasCaches = caches !== null && (await stat(caches).catch(() => null)) !== null;
   return await startLimitWatch({
     limits: options.settings.limits,
     folders: [...listWritten(options), ...(hasCaches ? [caches] : [])],
+    tree,
     enter: view.enter,
     killAll: () => view.killAll(),
   });
