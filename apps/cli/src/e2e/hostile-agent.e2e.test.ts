@@ -204,3 +204,25 @@ test("level none is said aloud, and shown", async () => {
   expect(said).toContain("WARNING: agents run without any sandbox");
   expect((await home.canopy(["session", "list"], { cwd })).stdout).toMatch(/ none /);
 });
+
+test.each(["process", "sandbox"])(
+  "a limit that an agent runs into is named, and no mystery crash (%s)",
+  async (level) => {
+    const cwd = await createProject(`limited-${level}`);
+    await appendFile(
+      join(cwd, ".canopy", "config.toml"),
+      `level = "${level}"\n[sandbox.limits]\nmemory = "64MB"\n`,
+    );
+    await home.ask(["task", "add", "Take all memory"], { cwd });
+    const script = `cat >/dev/null; perl -e 'my $x = ""; $x .= "a" x (1 << 20) for 1 .. 300; sleep 20'`;
+    const run = ["run", "--max-retries", "0", "--agent", `command:${script}`];
+    expect((await home.canopy(run, { cwd })).code).toBe(1);
+    const { attempts } = await home.ask<{ attempts: { failure: { message: string } | null }[] }>(
+      ["task", "show", "1"],
+      { cwd },
+    );
+    expect(attempts.map(({ failure }) => failure?.message)).toEqual([
+      expect.stringMatching(/^killed: memory limit 64 MB \(/),
+    ]);
+  },
+);
