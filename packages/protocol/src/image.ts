@@ -1,7 +1,7 @@
 import { z } from "zod";
 
-/** Largest image, in bytes: what every model provider takes. */
-export const MAX_IMAGE_BYTES = 5_242_880;
+/** Largest image, in bytes: as base64 it has the 5 MiB that model providers take. */
+export const MAX_IMAGE_BYTES = 3_932_160;
 /** Most images of one task or prompt. */
 export const MAX_IMAGES = 8;
 

@@ -55,16 +55,11 @@ export function testImages(bench: () => Bench): void {
 export function testFork(bench: () => Bench): void {
   test("a fork begins with the conversation and leaves it as it was", async () => {
     const { model, start } = bench();
-    const trial = await start();
-    await trial.session.prompt(say({ text: "CANOPY-BEFORE-FORK" }));
-    await trial.session.close();
-    await trial.collector.ended;
-    const nativeSessionId = trial.session.nativeSessionId ?? "";
-    const past: readonly AgentEvent[] = trial.collector.events;
-    const ask = async (
-      asked: Awaited<ReturnType<typeof start>>,
-      text: string,
-    ): Promise<{ readonly said: string; readonly seen: string }> => {
+    const original = await start();
+    await original.session.prompt(say({ text: "CANOPY-BEFORE-FORK" }));
+    const { cwd, session } = original;
+    const past: readonly AgentEvent[] = original.collector.events;
+    const ask = async (asked: typeof original, text: string): Promise<{ said: string; seen: string }> => {
       const before = model.requests.length;
       const { lastMessage } = await asked.session.prompt(say({ text }));
       const requests = model.requests.slice(before).filter((request) => request.stepIndex !== null);
@@ -73,18 +68,14 @@ export function testFork(bench: () => Bench): void {
       wellFormed(asked);
       return { said: lastMessage, seen: JSON.stringify(requests) };
     };
-    const fork = await start({ cwd: trial.cwd, resume: { nativeSessionId, asFork: true } }, past);
-    expect([fork.isFresh, fork.session.nativeSessionId === nativeSessionId]).toEqual([
-      trial.session.capabilities.fork !== true,
-      false,
-    ]);
+    const nativeSessionId = session.nativeSessionId ?? "";
+    const fork = await start({ cwd, resume: { nativeSessionId, asFork: true } }, past);
+    const isFresh = session.capabilities.fork !== true;
+    expect([fork.isFresh, fork.session.nativeSessionId === nativeSessionId]).toEqual([isFresh, false]);
     const inFork = await ask(fork, "CANOPY-IN-FORK");
     expect([inFork.said, inFork.seen.includes("CANOPY-BEFORE-FORK")]).toEqual(["CANOPY-IN-FORK", true]);
-    const original = await ask(await start({ cwd: trial.cwd, resume: { nativeSessionId } }, past), "after");
-    expect([
-      original.said,
-      original.seen.includes("CANOPY-BEFORE-FORK"),
-      original.seen.includes("CANOPY-IN-FORK"),
-    ]).toEqual(["after", true, false]);
+    const after = await ask(original, "after");
+    const seen = ["CANOPY-BEFORE-FORK", "CANOPY-IN-FORK"].map((text) => after.seen.includes(text));
+    expect([after.said, ...seen]).toEqual(["after", true, false]);
   });
 }

@@ -1,16 +1,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { capabilitiesAt, describeCapability, resolveAgent } from "@canopy/agents";
+import { describeCapability, resolveAgent } from "@canopy/agents";
 import type { AgentCapabilities } from "@canopy/agents";
 import type { AgentModelList } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import { runSelfTest } from "../agents/self-test.ts";
+import { describeSignIn, summarizeSignIn } from "../agents/sign-in.ts";
 import { readAgentConfig, surveyAgents } from "../agents/survey-agents.ts";
 import type { AgentSurvey } from "../agents/survey-agents.ts";
 import { openProjectApi } from "../connection/project-api.ts";
 import { formatTable, sanitizeLine } from "../output/format.ts";
-import { printJson, printText } from "../output/print.ts";
+import { printJson, printNote, printText } from "../output/print.ts";
 import { parseDurationArgument } from "../parse-arguments.ts";
 import type { RegisterCommands } from "../run-cli.ts";
 
@@ -33,39 +34,19 @@ async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   }
 }
 
-function keysOf({ credentials }: AgentSurvey): string {
-  return credentials
-    .map(
-      ({ name, set, named }) =>
-        `${name} ${set ? "is set" : "is not set"}${named ? "" : ", and not named for it"}`,
-    )
-    .join(", ");
-}
-
-/** What is known of how it is signed in: by a key, or by the person's own login. */
-function signInOf({ name, login }: AgentSurvey): string[] {
-  if (login === null) return [];
-  if (login.file === null)
-    return [login.given ? "login: to be given, but you are not logged in" : "login: none"];
-  const rest = login.given
-    ? "a copy is given to it"
-    : `not given to it; to give it a copy: [agents.${name}] login = true in ~/.config/canopy/agents.toml`;
-  return [`login: ${login.file}, ${rest}`];
-}
-
 async function listAgents(options: JsonOption): Promise<void> {
   const agents = await withFolder((folder) => surveyAgents(process.cwd(), folder));
   if (options.json === true) return printJson({ agents });
-  const rows = agents.map((agent) => [
+  const installed = agents.filter((agent) => agent.installed);
+  const rows = [...installed, ...agents.filter((agent) => !agent.installed)].map((agent) => [
     agent.name,
     agent.kind,
     agent.installed ? (agent.programVersion ?? "yes") : "-",
-    keysOf(agent),
-    capabilitiesAt(agent.capabilities, "emulated").join(" "),
-    capabilitiesAt(agent.capabilities, "refused").join(" ") || "-",
+    agent.installed ? summarizeSignIn(agent) : "",
     sanitizeLine(agent.command),
   ]);
-  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "KEY", "EMULATED", "REFUSED", "COMMAND"], rows));
+  printText(formatTable(["AGENT", "DRIVER", "INSTALLED", "SIGNED IN", "COMMAND"], rows));
+  printNote("what each can do, and what Canopy does in its place: canopy agent doctor NAME");
 }
 
 function describeAgent(agent: AgentSurvey): string {
@@ -73,12 +54,10 @@ function describeAgent(agent: AgentSurvey): string {
   let name: keyof AgentCapabilities;
   for (name in agent.capabilities)
     can.push(`  ${name.padEnd(13)} ${describeCapability(name, agent.capabilities[name])}`);
-  const keys = agent.credentials.length === 0 ? "no variable is known for its key" : keysOf(agent);
   return [
     `${agent.name}: ${sanitizeLine(agent.command)}`,
     `  ${agent.installed ? "installed" : "not installed"}: ${sanitizeLine(agent.detail)}`,
-    `  ${keys}`,
-    ...signInOf(agent).map((line) => `  ${sanitizeLine(line)}`),
+    ...describeSignIn(agent).map((line) => `  ${sanitizeLine(line)}`),
     ...can,
   ].join("\n");
 }

@@ -98,6 +98,12 @@ test("a command is run once more for what people ask of it while it runs", async
   expect(found).toBe(await userGit(cwd, "hash-object", dot));
   const files = (await userGit(cwd, "ls-tree", "-r", "--name-only", "canopy/main")).split("\n");
   expect(files.filter((file) => file.startsWith(".canopy/images"))).toEqual([]);
+  const fork = ["session", "fork", sessions[0]?.sessionId ?? "", "Otherwise"];
+  const refused = await home.canopy(fork, { cwd });
+  expect([refused.code, /holds no conversation that a fork could begin with/.test(refused.stderr)]).toEqual([
+    2,
+    true,
+  ]);
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });
 

@@ -173,3 +173,18 @@ test("a daemon that is just stopping is waited for, then another one starts", as
   expect((await run.finished).code).toBe(0);
   expect(await home.shutDown()).toEqual(NOTHING_LEFT);
 });
+
+test("each step of a run is shown, also when the daemon has seen runs before", async () => {
+  await using home = await openTestHome();
+  const cwd = join(home.root, "work");
+  await createTestRepository(cwd);
+  const steps: string[][] = [];
+  for (const name of ["first", "second", "third"]) {
+    await home.ask(["task", "add", name], { cwd });
+    const { stdout } = await home.canopy(["run", "--agent", `command:echo ${name} > ${name}.txt`], { cwd });
+    steps.push(stdout.split("\n").flatMap((line) => /^(\w+) +#\d/.exec(line)?.[1] ?? []));
+  }
+  const all = ["started", "finished", "landed"];
+  expect(steps).toEqual([all, all, all]);
+  expect(await home.shutDown()).toEqual(NOTHING_LEFT);
+});

@@ -124,7 +124,7 @@ describe("wrong input", () => {
       [".", "usage.invalid", /it is no file/],
       ["empty.png", "usage.invalid", /it is empty/],
       ["text.png", "request.invalid", /text\.png is no image/],
-      ["large.gif", "request.too-large", /an image may have 5\.0 MiB/],
+      ["large.gif", "request.too-large", /an image may have 3\.75 MiB/],
     ] as const) {
       const args = ["task", "add", "With a picture", "--image", join(folder, file)];
       await expectRefusal(home, { args, options: { cwd: repository }, exit: 2, code, says });

@@ -22,7 +22,7 @@ export interface ImageStore {
 }
 
 function describeBytes(bytes: number): string {
-  return `${(bytes / 1_048_576).toFixed(1)} MiB`;
+  return `${(Math.ceil((bytes * 100) / 1_048_576) / 100).toFixed(2)} MiB`;
 }
 
 function readImage(name: string, bytes: Uint8Array): Image {

@@ -7,8 +7,10 @@ import { loadConfig } from "../config/load-config.ts";
 import type { ProjectHub } from "./project-hub.ts";
 import type { ModelPlace } from "./project-models.ts";
 
-async function readPlace(path: string): Promise<ModelPlace> {
+async function readPlace(projectId: string, path: string): Promise<ModelPlace> {
   const identity = await readRepositoryIdentity(path);
+  if (identity.projectId !== projectId)
+    throw new CanopyError("request.invalid", `${path} is a folder of another project`);
   const baseBranch = requireBranch(identity);
   return { checkout: identity.worktreeRoot, config: await loadConfig(identity.worktreeRoot), baseBranch };
 }
@@ -18,7 +20,7 @@ export function createAgentPorts(hub: ProjectHub): ServerPorts["agents"] {
   return {
     listModels: async (projectId, agent, path) => {
       const { models, project } = await hub.openById(projectId);
-      return await models.list(agent, await readPlace(path ?? project.path));
+      return await models.list(agent, await readPlace(projectId, path ?? project.path));
     },
     requireConversational: async (projectId, name) => {
       const { project } = await hub.openById(projectId);
@@ -31,7 +33,7 @@ export function createAgentPorts(hub: ProjectHub): ServerPorts["agents"] {
     checkModels: async (projectId, wanted) => {
       const { models, project } = await hub.openById(projectId);
       try {
-        const place = await readPlace(project.path);
+        const place = await readPlace(projectId, project.path);
         const { agent: usual } = place.config.run;
         // Without an agent nobody can say; a run asks again.
         const known = wanted.flatMap(({ agent, ...want }) => {

@@ -12,6 +12,7 @@ function task(number: number, agent: string | null, model: string | null): Task 
 test("a run, its roles and its tasks are asked about once each, with the agent that shall have the model", () => {
   const config = projectConfigSchema.parse({
     queue: { resolver: { agent: "codex", model: "large" }, repair: { model: "small" } },
+    budgets: { at_limit: "cheaper", cheaper_model: "haiku" },
   });
   const options = runOptionsSchema.parse({ ...BASE, model: "opus", roles: { repair: { agent: "gemini" } } });
   const tasks = [
@@ -23,6 +24,7 @@ test("a run, its roles and its tasks are asked about once each, with the agent t
   expect(wantedModels(options, config, tasks)).toEqual([
     { agent: "claude", model: "opus", where: "the model of the run" },
     { agent: "codex", model: "large", where: "the model of the resolver agent" },
+    { agent: "claude", model: "haiku", where: "[budgets] cheaper_model" },
     { agent: "codex", model: "mini", where: "the model of task #2" },
   ]);
 });

@@ -19,9 +19,13 @@ export function wantedModels(
   tasks: readonly Task[],
 ): WantedModel[] {
   const { agent, model } = options;
+  const cheaper = config.budgets.cheaper_model;
   const all: WantedModel[] = [
     ...(model === null ? [] : [{ agent, model, where: "the model of the run" }]),
     ...(["resolver", "repair"] as const).flatMap((rung) => wantedByRung(options, config, rung)),
+    ...(cheaper === undefined || config.budgets.at_limit !== "cheaper"
+      ? []
+      : [{ agent, model: cheaper, where: "[budgets] cheaper_model" }]),
     ...tasks.flatMap((task) =>
       task.model === null
         ? []

@@ -17,7 +17,8 @@ export interface HostedRoomOptions {
 export class HostedRoom implements RoomHandle, Disposable {
   readonly #room: Room<Typed, Typed>;
   readonly #options: HostedRoomOptions;
-  readonly #subscribers = new Set<RoomSubscriber>();
+  /** Each with the last event that stood when it came. */
+  readonly #subscribers = new Map<RoomSubscriber, number>();
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs: number | null = null;
   #isDisposed = false;
@@ -26,7 +27,8 @@ export class HostedRoom implements RoomHandle, Disposable {
     this.#room = room;
     this.#options = options;
     room.subscribe((events) => {
-      for (const subscriber of this.#subscribers) subscriber.events(events);
+      const first = events[0]?.seq ?? 0;
+      for (const [subscriber, fromSeq] of this.#subscribers) if (first > fromSeq) subscriber.events(events);
       options.onEvents(events);
     });
     this.#schedule();
@@ -55,14 +57,14 @@ export class HostedRoom implements RoomHandle, Disposable {
   }
 
   subscribe(subscriber: RoomSubscriber): () => void {
-    this.#subscribers.add(subscriber);
+    this.#subscribers.set(subscriber, this.#room.lastSeq);
     return () => {
       this.#subscribers.delete(subscriber);
     };
   }
 
   publishLive(message: LiveMessage): void {
-    for (const subscriber of this.#subscribers) subscriber.live?.(message);
+    for (const subscriber of this.#subscribers.keys()) subscriber.live?.(message);
   }
 
   /** How far a link has read this room. */

@@ -212,6 +212,7 @@ test("file and terminal access are not offered, tool servers are passed on, HTTP
   await collector.ended;
   expect(ofType(collector.events, "notice").map((event) => event.text)).toEqual([
     "agent cannot use the tool server b: it takes no HTTP servers",
+    "agent ended its turn without a word: its model may have refused",
   ]);
   const [told] = ofType(collector.events, "message.done");
   expect(JSON.parse(told?.text ?? "")).toEqual([

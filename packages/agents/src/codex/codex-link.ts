@@ -215,6 +215,8 @@ export class CodexLink implements AgentLink {
   }
 
   async #takeRequest(id: number | string, method: string, params: unknown): Promise<void> {
+    const threadId = this.#otherThread(params);
+    if (threadId !== null) this.#subThreads.noteTurn(threadId, method, params);
     const controller = new AbortController();
     this.#asked.set(String(id), controller);
     const result = await this.#answer(method, params, controller.signal).catch(() => null);

@@ -1,6 +1,5 @@
 import type { SubAgent } from "@canopy/protocol";
 import { z } from "zod";
-import { turnEventSchema } from "./codex-schema.ts";
 
 const NAME_CHARS = 80;
 
@@ -12,6 +11,11 @@ const collabSchema = z.looseObject({
   }),
 });
 
+const ofTurnSchema = z.looseObject({
+  turnId: z.string().optional().catch(undefined),
+  turn: z.looseObject({ id: z.string() }).optional().catch(undefined),
+});
+
 /**
  * Threads of the agents that codex's own agent has started. They tell their own story, on the same line, and go on when the turn of the
  * first thread is over: the work is done when they are, too.
@@ -20,6 +24,7 @@ export class SubThreads {
   readonly #names = new Map<string, string>();
   /** Running turns by thread. */
   readonly #turns = new Map<string, string>();
+  readonly #over = new Set<string>();
 
   /** Threads at work, each with its turn. */
   get running(): ReadonlyMap<string, string> {
@@ -41,11 +46,17 @@ export class SubThreads {
     }
   }
 
-  /** Takes a notification of one of these threads. */
+  /**
+   * Takes a message of one of these threads. Codex tells of a thread only from a moment after its start on, so that whatever
+   * names a turn shows that it runs, not its beginning alone.
+   */
   noteTurn(threadId: string, method: string, params: unknown): void {
-    const turn = turnEventSchema.safeParse(params).data?.turn;
-    if (turn === undefined) return;
-    if (method === "turn/started") this.#turns.set(threadId, turn.id);
-    if (method === "turn/completed") this.#turns.delete(threadId);
+    const named = ofTurnSchema.safeParse(params).data;
+    const turnId = named?.turn?.id ?? named?.turnId;
+    if (turnId === undefined) return;
+    if (method === "turn/completed") {
+      this.#over.add(turnId);
+      if (this.#turns.get(threadId) === turnId) this.#turns.delete(threadId);
+    } else if (!this.#over.has(turnId)) this.#turns.set(threadId, turnId);
   }
 }

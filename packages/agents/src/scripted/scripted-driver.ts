@@ -18,6 +18,9 @@ export function createScriptedCommand(scriptFile: string | null): readonly [stri
   return [process.execPath, SCRIPTED_AGENT_FILE, ...script];
 }
 
+/** It plays steps and holds no conversation, so that there is nothing to fork; images it finds as files. */
+const SCRIPTED_MEASURED = { fork: false, images: "emulated", mcpHttp: "emulated" } as const;
+
 /** A driver for the deterministic agent that ships with Canopy: demos, tests and benchmarks without a key. */
 export function createScriptedDriver(options: ScriptedDriverOptions): AgentDriver {
   const { name = "scripted", scriptFile, ...rest } = options;
@@ -28,6 +31,7 @@ export function createScriptedDriver(options: ScriptedDriverOptions): AgentDrive
     ...rest,
     name,
     kind: "scripted",
+    measured: SCRIPTED_MEASURED,
     command: createScriptedCommand(scriptFile),
     ownEnv,
   });

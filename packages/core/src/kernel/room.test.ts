@@ -72,6 +72,29 @@ test("[KR5] subscribers hear a commit's events in order, and nothing of a reject
   ]);
 });
 
+test("[KR5] who submits from what it hears disturbs nobody's order, and who subscribes meanwhile hears what comes after", () => {
+  const test = openTestRoom(projectRoom);
+  const heard: string[] = [];
+  const late: string[] = [];
+  const note = (list: string[]) => (events: readonly EventEnvelope[]) => {
+    list.push(events.map(({ seq }) => seq).join("+"));
+  };
+  test.room.subscribe(([event]) => {
+    if (event?.seq !== 1) return;
+    test.accept(create("two"));
+    // What stands already it reads from the journal.
+    test.room.subscribe(note(late));
+    test.accept(create("three"));
+  });
+  test.room.subscribe(note(heard));
+  test.accept(create("one"));
+  test.accept(create("four"));
+  expect([heard, late]).toEqual([
+    ["1", "2", "3", "4"],
+    ["3", "4"],
+  ]);
+});
+
 test("[KR6] a timer that became due while nobody ran fires once, at the next wake", () => {
   const driver = openProjectDriver();
   driver.addTask("flaky");

@@ -43,7 +43,11 @@ export type EventListener = (events: readonly EventEnvelope[]) => void;
 export class Room<C extends Typed, E extends Typed> {
   readonly #definition: RoomDefinition<C, E>;
   readonly #storage: RoomStorage;
-  readonly #listeners = new Set<EventListener>();
+  /** Each with the last event that stood when it came. */
+  readonly #listeners = new Map<EventListener, number>();
+  /** Commits that listeners have not been told of yet; more than one only when a listener itself submits. */
+  readonly #untold: (readonly EventEnvelope[])[] = [];
+  #isTelling = false;
   readonly #deciders = new Map<string, (context: DecideContext<E>, command: Typed) => DecideAnswer>();
   readonly #projections = new Map<
     string,
@@ -123,9 +127,9 @@ export class Room<C extends Typed, E extends Typed> {
     return { seq: this.#lastSeq, state: this.#definition.selectState(this.#storage.sql) };
   }
 
-  /** Calls `listener` after every commit that added events, until the returned function is called. */
+  /** Calls `listener` after every commit from now on that added events, in order, until the returned function is called. */
   subscribe(listener: EventListener): () => void {
-    this.#listeners.add(listener);
+    this.#listeners.set(listener, this.#lastSeq);
     return () => {
       this.#listeners.delete(listener);
     };
@@ -220,8 +224,23 @@ export class Room<C extends Typed, E extends Typed> {
       });
       return rejection;
     }
-    if (emitted.length > 0) for (const listener of this.#listeners) listener(emitted);
+    if (emitted.length > 0) this.#tell(emitted);
     return answer;
+  }
+
+  /** A listener that submits is answered at once; everybody hears of it once all have heard of what came before. */
+  #tell(emitted: readonly EventEnvelope[]): void {
+    this.#untold.push(emitted);
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    try {
+      for (let events = this.#untold.shift(); events !== undefined; events = this.#untold.shift()) {
+        const first = events[0]?.seq ?? 0;
+        for (const [listener, fromSeq] of this.#listeners) if (first > fromSeq) listener(events);
+      }
+    } finally {
+      this.#isTelling = false;
+    }
   }
 
   #createContext(submission: Submission, emitted: EventEnvelope[]): DecideContext<E> {

@@ -1,7 +1,9 @@
-import type { AttemptJob } from "@canopy/protocol";
+import type { AttemptJob, Usage } from "@canopy/protocol";
+import { ZERO_USAGE } from "@canopy/protocol";
 import { attemptResult, failedResult, openProjectDriver } from "@canopy/testkit";
 import type { ProjectDriver } from "@canopy/testkit";
 import { expect, test } from "vitest";
+import { selectSession } from "../sessions/session-feature.ts";
 
 function leaseOne(driver: ProjectDriver): { readonly job: AttemptJob; readonly finish: () => void } {
   const [leased] = driver.lease();
@@ -63,6 +65,24 @@ test("[RN13] not for another agent, not in another run, and not for one that had
   driver.startRun({ agent: "other" });
   const second = leaseOne(driver);
   expect([second.job.sessionId === first.sessionId, second.job.continues]).toEqual([false, null]);
+});
+
+test("[RN15] a session has what all of its attempts have spent", () => {
+  const driver = openProjectDriver();
+  driver.addTask("long");
+  driver.startRun();
+  const end = (outcome: "interrupted" | "succeeded", spent: Partial<Usage>): Usage | undefined => {
+    const [leased] = driver.lease();
+    if (leased?.payload.kind !== "attempt") throw new Error("no attempt to lease");
+    const { jobId, fence } = leased.job;
+    driver.accept({ type: "attempt.start", jobId, fence, baseCommit: "base", workspaceBackend: "overlay" });
+    driver.finish(leased, attemptResult({ outcome, usage: { ...ZERO_USAGE, ...spent } }));
+    return selectSession(driver.room.sql, leased.payload.sessionId)?.usage;
+  };
+  const first = end("interrupted", { inputTokens: 10, outputTokens: 1 });
+  expect(first).toEqual({ ...ZERO_USAGE, inputTokens: 10, outputTokens: 1 });
+  const both = end("succeeded", { inputTokens: 5, outputTokens: 1, costUsd: 0.5 });
+  expect(both).toEqual({ ...ZERO_USAGE, inputTokens: 15, outputTokens: 2, costUsd: 0.5 });
 });
 
 test("[RN12] tasks that a session had claimed along with its own are given back at its end", () => {

@@ -97,7 +97,8 @@ function buildAttemptPayload(context: Context, job: Job): JobPayload {
     description: task.description,
     labels: task.labels,
     prompt,
-    ...(task.images === undefined ? {} : { images: task.images }),
+    // Who works on a stuck change is asked about that, not about the task.
+    ...(task.images === undefined || attempt.ladder != null ? {} : { images: task.images }),
     agent: attempt.agent,
     model: attempt.model,
     timeoutMs: selectTimeoutMs(context.sql, attempt) ?? task.timeoutMs ?? run.options.timeoutMs,

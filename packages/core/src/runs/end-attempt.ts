@@ -214,7 +214,7 @@ export function endAttempt(context: Context, attempt: Attempt, result: AttemptRe
     endedAtMs: context.nowMs,
   };
   context.emit({ type: "attempt.ended", attempt: ended });
-  endSession(context, ended.sessionId, ended.state);
+  endSession(context, ended);
   giveClaimsBack(context, ended);
   closeInquiriesOf(context, ended.attemptId, ended.parkedFor);
   countInRun(context, ended.runId, "attempts", ended);

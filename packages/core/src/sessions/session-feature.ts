@@ -3,6 +3,7 @@ import { ZERO_USAGE, brandId } from "@canopy/protocol";
 import type { DecideContext, RoomFeature } from "../kernel/room-definition.ts";
 import type { Sql, SqlRow } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
+import { addUsage } from "../runs/run-totals.ts";
 
 type Context = DecideContext<ProjectEvent>;
 
@@ -84,13 +85,19 @@ export function setSessionState(context: Context, sessionId: string, state: Sess
   context.emit({ type: "session.updated", session: { ...session, state } });
 }
 
-/** Emits the end of a session. */
-export function endSession(context: Context, sessionId: string, reason: string): void {
-  const session = selectSession(context.sql, sessionId);
+/** Emits that a session has ended with its attempt, and what it has spent by now. */
+export function endSession(context: Context, attempt: Attempt): void {
+  const session = selectSession(context.sql, attempt.sessionId);
   if (session === undefined || session.state === "ended") return;
   context.emit({
     type: "session.updated",
-    session: { ...session, state: "ended", endReason: reason, endedAtMs: context.nowMs },
+    session: {
+      ...session,
+      state: "ended",
+      endReason: attempt.state,
+      usage: addUsage(session.usage, attempt.usage),
+      endedAtMs: context.nowMs,
+    },
   });
 }
 
