@@ -67,6 +67,12 @@ export async function listPids(proc = "/proc"): Promise<number[]> {
   return names.map(Number).filter((pid) => Number.isInteger(pid) && pid > 0);
 }
 
+/** What a process was started with, "" when it is gone. Linux only. */
+export async function readCommandLine(pid: number): Promise<string> {
+  const text = await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
+  return text.replaceAll("\0", " ").trimEnd();
+}
+
 /** The direct children of a process. Linux only. */
 export async function listChildren(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, "latin1").catch(() => "");

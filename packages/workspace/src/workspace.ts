@@ -118,7 +118,7 @@ export function createWorkspaceObject(parts: WorkspaceParts): Workspace {
       await parts.annotate(said);
       metadata = said;
     },
-    refusals: parts.enclosed?.sandbox?.refusals ?? [],
+    refusals: parts.enclosed?.refusals ?? [],
     sandboxLevel: parts.enclosed?.level ?? "process",
     describeLimitHit: () => parts.enclosed?.describeLimitHit() ?? Promise.resolve(null),
     spawn,

@@ -1,9 +1,9 @@
-import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import type { ChildProcessHandle, ProcessExit } from "@canopy/protocol";
 import { z } from "zod";
+import type { SandboxLimits } from "../sandbox/sandbox-settings.ts";
 import { waitUntil } from "../process-table.ts";
-import type { EngineClient } from "./engine-client.ts";
+import type { EngineAnswer, EngineClient } from "./engine-client.ts";
 import { createEngineError } from "./engine-client.ts";
 import { splitStreams } from "./split-streams.ts";
 
@@ -14,7 +14,9 @@ const inspectedSchema = z.object({
   Pid: z.number().default(0),
 });
 /** Writes down its number, then becomes the command: the engine has no way to signal one process. */
-const NOTE_PID = 'echo $$ > "$1"; shift; exec "$@"';
+const NOTE_PID = 'echo $$ > "$1" || exit 125; shift; exec "$@"';
+const BLOCK_BYTES = 512;
+const ASK_EVERY_MS = 1_000;
 const SIGNALS: Readonly<Record<number, string>> = { 130: "SIGINT", 137: "SIGKILL", 143: "SIGTERM" };
 
 /** A process to start in a running container. */
@@ -27,11 +29,28 @@ export interface ContainerProcess {
   /** A file, seen at the same path inside, for the process's number. */
   readonly pidFile: string;
   readonly user: string;
+  readonly limits: SandboxLimits;
   /** Ends the process's tree. */
   readonly killTree: () => Promise<void>;
 }
 
-async function createExec(process: Omit<ContainerProcess, "killTree" | "pidFile">): Promise<string> {
+const starting = new Map<string, Promise<unknown>>();
+
+/** One start after the other in a container: of several at once Podman 4 forgets to end the streams of some. */
+async function inTurn<T>(containerId: string, start: () => Promise<T>): Promise<T> {
+  const before = starting.get(containerId) ?? Promise.resolve();
+  const mine = before.catch(() => undefined).then(start);
+  starting.set(containerId, mine);
+  try {
+    return await mine;
+  } finally {
+    if (starting.get(containerId) === mine) starting.delete(containerId);
+  }
+}
+
+async function createExec(
+  process: Omit<ContainerProcess, "killTree" | "pidFile" | "limits">,
+): Promise<string> {
   const { engine, containerId, command, cwd, env, user } = process;
   const answer = await engine.ask("POST", `/containers/${containerId}/exec`, {
     AttachStdin: true,
@@ -49,14 +68,23 @@ async function createExec(process: Omit<ContainerProcess, "killTree" | "pidFile"
   return created.data.Id;
 }
 
-/** Runs a small command of Canopy's own in a container to its end. */
-export async function runInContainer(process: Omit<ContainerProcess, "killTree" | "pidFile">): Promise<void> {
+async function startExec(
+  process: Parameters<typeof createExec>[0],
+): Promise<{ readonly id: string; readonly stream: Duplex; readonly answer: EngineAnswer | null }> {
   const id = await createExec(process);
   const stream = await process.engine.hijack(`/exec/${id}/start`, { Detach: false, Tty: false });
+  return { id, stream, answer: await process.engine.ask("GET", `/exec/${id}/json`).catch(() => null) };
+}
+
+/** Runs a small command of Canopy's own in a container to its end. */
+export async function runInContainer(
+  process: Omit<ContainerProcess, "killTree" | "pidFile" | "limits">,
+): Promise<void> {
+  const { id, stream } = await inTurn(process.containerId, () => startExec(process));
   stream.on("error", () => undefined);
   stream.end();
   stream.resume();
-  if (!stream.destroyed) await once(stream, "close").catch(() => undefined);
+  await waitForEnd(process.engine, id, stream);
 }
 
 async function readExit(engine: EngineClient, id: string): Promise<ProcessExit> {
@@ -67,6 +95,40 @@ async function readExit(engine: EngineClient, id: string): Promise<ProcessExit> 
   const signal = code === null ? undefined : SIGNALS[code];
   // A shell's way to say by which signal something ended is the engine's too.
   return signal === undefined ? { code, signal: null } : { code: null, signal };
+}
+
+/**
+ * Waits until a stream ends, or the engine says that its process has: Podman 4 leaves some streams open when several processes start at
+ * once. What it still says within a moment is waited for.
+ */
+async function waitForEnd(engine: EngineClient, id: string, stream: Duplex): Promise<void> {
+  let isOver = false;
+  let wakeUp = (): void => undefined;
+  const end = (): void => {
+    isOver = true;
+    wakeUp();
+  };
+  for (const event of ["end", "close"]) stream.once(event, end);
+  if (stream.destroyed) isOver = true;
+  const sleep = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  while (!isOver) {
+    await sleep(ASK_EVERY_MS);
+    const answer = isOver ? null : await engine.ask("GET", `/exec/${id}/json`).catch(() => null);
+    const found = inspectedSchema.safeParse(answer?.value);
+    const isGone = answer?.status === 404;
+    const hasEnded = found.success && !found.data.Running && found.data.ExitCode !== null;
+    if (isOver || (!isGone && !hasEnded)) continue;
+    await sleep(ASK_EVERY_MS);
+    stream.destroy();
+    isOver = true;
+  }
 }
 
 class Handle implements ChildProcessHandle {
@@ -86,10 +148,7 @@ class Handle implements ChildProcessHandle {
     this.stdout = stdout;
     this.stderr = stderr;
     stream.on("error", () => undefined);
-    this.exited = new Promise<void>((resolve) => {
-      stream.once("end", resolve);
-      stream.once("close", resolve);
-    }).then(async () => {
+    this.exited = waitForEnd(process.engine, id, stream).then(async () => {
       this.#hasExited = true;
       return await readExit(process.engine, id);
     });
@@ -126,12 +185,23 @@ class Handle implements ChildProcessHandle {
   }
 }
 
+/**
+ * Commands of a shell that limit it and what it becomes. Not by the engine, which sets them for its own first process with rights that it
+ * may not have; nobody inside can raise them again.
+ */
+export function planUlimits({ openFileCount, diskBytes }: SandboxLimits): string {
+  const files = openFileCount === undefined ? "" : `ulimit -n ${openFileCount} || exit 125; `;
+  const size = diskBytes === undefined ? "" : `ulimit -f ${Math.ceil(diskBytes / BLOCK_BYTES)} || exit 125; `;
+  return `ulimit -c 0; ${size}${files}`;
+}
+
 /** Starts a process in a container. Throws `workspace.failed` with what the engine says. */
 export async function startInContainer(process: ContainerProcess): Promise<ChildProcessHandle> {
-  const command = ["/bin/sh", "-c", NOTE_PID, "sh", process.pidFile, ...process.command] as const;
-  const id = await createExec({ ...process, command: [...command] });
-  const stream = await process.engine.hijack(`/exec/${id}/start`, { Detach: false, Tty: false });
-  const answer = await process.engine.ask("GET", `/exec/${id}/json`).catch(() => null);
+  const script = `${planUlimits(process.limits)}${NOTE_PID}`;
+  const command = ["/bin/sh", "-c", script, "sh", process.pidFile, ...process.command] as const;
+  const { id, stream, answer } = await inTurn(process.containerId, () =>
+    startExec({ ...process, command: [...command] }),
+  );
   const inspected = inspectedSchema.safeParse(answer?.value);
   return new Handle(process, id, inspected.success ? inspected.data.Pid : 0, stream);
 }

@@ -9,6 +9,7 @@ import type { Workspace } from "../workspace.ts";
 import { PROCESS_SETTINGS } from "../sandbox/sandbox-settings.ts";
 import type { SandboxSettings } from "../sandbox/sandbox-settings.ts";
 import { createContainerProvider } from "./container-provider.ts";
+import { readOwnRlimits } from "./container-limits.ts";
 import { findEngine } from "./find-engine.ts";
 import { splitStreams } from "./split-streams.ts";
 import { startFakeEngine } from "./test-support/fake-engine.ts";
@@ -94,13 +95,25 @@ test("a workspace's container has its folders and limits, and nothing else of th
       MemorySwap: 2 ** 30,
       PidsLimit: 100,
       NanoCpus: 1_500_000_000,
-      Ulimits: [
-        { Name: "nofile", Soft: 256, Hard: 256 },
-        { Name: "fsize", Soft: 2 ** 20, Hard: 2 ** 20 },
-        { Name: "core", Soft: 0, Hard: 0 },
-      ],
     },
   });
+  // Those of each process are set by the shell that starts it.
+  const handle = await workspace.spawn(["sh", "-c", "ulimit -Hn; ulimit -Hf; ulimit -Hc"], {
+    env: workspace.env,
+  });
+  handle.endInput();
+  expect(await read(handle.stdout)).toBe("256\n2048\n0\n");
+});
+
+test("where the engine's own rlimits are refused, the container gets those of this process", async () => {
+  const socketPath = join(base, "strict.sock");
+  await using strict = await startFakeEngine(socketPath, { needsRlimits: true });
+  await using _workspace = await create({ container: { image: "a", engine: socketPath } });
+  const [container] = strict.containers.values();
+  expect([strict.containers.size, container?.description.HostConfig["Ulimits"]]).toEqual([
+    1,
+    await readOwnRlimits(),
+  ]);
 });
 
 test("processes get their input, environment and folder, and their streams and exit come back apart", async () => {
@@ -143,7 +156,13 @@ test("a running agent's work is read while the container is paused", async () =>
 test.each([
   ["no image is named", {}, null, "config.invalid", /image/],
   ["the image is not there", {}, "missing:latest", "sandbox.unavailable", /No such image/],
-  ["an allow-list is asked for", { network: "allowlist" }, "a", "sandbox.unavailable", /deny/],
+  [
+    "the way out of an allow-list cannot be opened",
+    { network: "allowlist" },
+    "a",
+    "sandbox.unavailable",
+    /cannot be joined.*deny/,
+  ],
   [
     "no engine answers",
     { container: { image: "a", engine: "/nowhere.sock" } },

@@ -1,29 +1,33 @@
 import { randomBytes } from "node:crypto";
-import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { CanopyError } from "@canopy/protocol";
 import { z } from "zod";
 import { mark } from "../workspace-view.ts";
 import type { WorkspaceView } from "../workspace-view.ts";
-import { createBlockList, expandHome, isBlocked } from "../sandbox/block-list.ts";
-import type { BlockList } from "../sandbox/block-list.ts";
-import { isWithin } from "../sandbox/blocked-paths.ts";
+import { createBlockList } from "../sandbox/block-list.ts";
 import { createUnavailable } from "../sandbox/sandbox-unavailable.ts";
 import { formatLimit } from "../sandbox/resource-group.ts";
+import type { SandboxLimits } from "../sandbox/sandbox-settings.ts";
 import type { ProvidedEnclosure, ProviderRequest, SandboxProvider } from "../sandbox/sandbox-provider.ts";
+import { startContainerEgress } from "./container-egress.ts";
+import type { ContainerEgress } from "./container-egress.ts";
+import { describeCounts, findCounts, readOwnRlimits } from "./container-limits.ts";
 import { runInContainer, startInContainer } from "./container-process.ts";
+import { describeContainer, describeUser, listBinds, WORKSPACE_LABEL } from "./describe-container.ts";
+import type { FirstRlimit } from "./describe-container.ts";
 import type { EngineClient } from "./engine-client.ts";
 import { createEngineError } from "./engine-client.ts";
 import { findEngine } from "./find-engine.ts";
 
-const SYSTEM = /^\/(usr|bin|sbin|lib|lib32|lib64)(\/|$)/;
-const LABEL = "canopy.workspace";
 const FIX =
   "Install Docker or Podman and start it (systemctl start docker; systemctl --user start podman.socket), or name its socket in [sandbox.container] engine.";
 
 const createdSchema = z.object({ Id: z.string() });
 const listedSchema = z.array(z.object({ Id: z.string() }));
-const stateSchema = z.object({ State: z.object({ OOMKilled: z.boolean().default(false) }) });
+const stateSchema = z.object({
+  State: z.object({ OOMKilled: z.boolean().default(false), Pid: z.number().default(0) }),
+});
+const versionSchema = z.object({ Components: z.array(z.object({ Name: z.string() })).default([]) });
 
 async function requireEngine(socketPath: string | null): Promise<EngineClient> {
   const { engine, tried } = await findEngine(socketPath);
@@ -31,68 +35,12 @@ async function requireEngine(socketPath: string | null): Promise<EngineClient> {
   throw createUnavailable(`no container engine answers (${tried.join("; ")}). ${FIX}`);
 }
 
-/** The paths that are shown. What contains something blocked cannot be shown in part, so it is an error. */
-async function listBinds({ layout, settings, state }: ProviderRequest, list: BlockList): Promise<string[]> {
-  const own = [layout.path, layout.homeDirectory, layout.tmpDirectory].map((path) => `${path}:${path}`);
-  const binds = [...own];
-  for (const [paths, mode] of [
-    [settings.readOnly, "ro"],
-    [settings.caches, "rw"],
-  ] as const) {
-    for (const path of paths.map((each) => expandHome(each, list.home))) {
-      const real = await realpath(path).catch(() => null);
-      if (real === null || isBlocked(list, real) || isBlocked(list, path)) continue;
-      // The image has its own; the host's may not even run there.
-      if (SYSTEM.test(real)) continue;
-      if ([...list.paths, ...state].some((hidden) => isWithin(hidden, real)))
-        throw new CanopyError(
-          "config.invalid",
-          `[sandbox] may not show ${path} in a container: secrets are in it`,
-          {
-            hint: "Name a folder further down.",
-          },
-        );
-      if (/[:,]/.test(real + path)) continue;
-      binds.push(`${real}:${path}:${mode}`);
-    }
-  }
-  return [...new Set(binds)];
-}
-
-function describeContainer(request: ProviderRequest, image: string, binds: readonly string[]): object {
-  const { layout, settings } = request;
-  const { memoryBytes, processCount, cpuCount, openFileCount, diskBytes } = settings.limits;
-  const limit = (name: string, value: number | undefined): object[] =>
-    value === undefined ? [] : [{ Name: name, Soft: value, Hard: value }];
-  return {
-    Image: image,
-    // Waits for ever, and reaps what lost its parent; what runs is started beside it.
-    Entrypoint: ["/bin/sh", "-c", "while :; do sleep 3600 & wait $!; done"],
-    User: userOf(),
-    WorkingDir: layout.path,
-    Labels: { [LABEL]: layout.workspaceId },
-    HostConfig: {
-      Binds: binds,
-      NetworkMode: settings.network === "deny" ? "none" : "bridge",
-      ReadonlyRootfs: true,
-      Tmpfs: { "/tmp": "size=256m,mode=1777", "/run": "size=1m" },
-      CapDrop: ["ALL"],
-      SecurityOpt: ["no-new-privileges"],
-      IpcMode: "private",
-      Memory: memoryBytes ?? 0,
-      MemorySwap: memoryBytes ?? 0,
-      PidsLimit: processCount ?? 0,
-      NanoCpus: cpuCount === undefined ? 0 : Math.round(cpuCount * 1e9),
-      Ulimits: [...limit("nofile", openFileCount), ...limit("fsize", diskBytes), ...limit("core", 0)],
-    },
-  };
-}
-
-function userOf(): string {
-  return `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
-}
-
-async function startContainer(engine: EngineClient, name: string, description: object): Promise<string> {
+/** Makes and starts a container; answers null when it was made but did not start, with why. Nothing is left of it then. */
+async function tryContainer(
+  engine: EngineClient,
+  name: string,
+  description: object,
+): Promise<{ readonly id: string | null; readonly problem: CanopyError | null }> {
   const made = await engine.ask("POST", `/containers/create?name=${encodeURIComponent(name)}`, description);
   const created = createdSchema.safeParse(made.value);
   if (made.status === 404)
@@ -101,9 +49,52 @@ async function startContainer(engine: EngineClient, name: string, description: o
     throw createUnavailable(createEngineError("no container could be made", made).message);
   const { Id: id } = created.data;
   const started = await engine.ask("POST", `/containers/${id}/start`);
-  if (started.status === 204 || started.status === 304) return id;
+  if (started.status === 204 || started.status === 304) return { id, problem: null };
   await removeContainer(engine, id);
-  throw createUnavailable(createEngineError("the container did not start", started).message);
+  return { id: null, problem: createEngineError("the container did not start", started) };
+}
+
+async function startContainer(
+  engine: EngineClient,
+  name: string,
+  describe: (rlimits: readonly FirstRlimit[] | null) => object,
+): Promise<string> {
+  const first = await tryContainer(engine, name, describe(null));
+  if (first.id !== null) return first.id;
+  // It may have set higher rlimits than it may. Whatever else is wrong is wrong again.
+  const second = await tryContainer(engine, name, describe(await readOwnRlimits()));
+  if (second.id !== null) return second.id;
+  throw createUnavailable((second.problem ?? first.problem)?.message ?? "the container did not start");
+}
+
+/** The first process of a container, and whether the container was ended for its memory. */
+async function inspect(
+  engine: EngineClient,
+  id: string,
+): Promise<{ readonly pid: number; readonly isOutOfMemory: boolean }> {
+  const answer = await engine.ask("GET", `/containers/${id}/json`).catch(() => null);
+  const parsed = stateSchema.safeParse(answer?.value);
+  if (!parsed.success) return { pid: 0, isOutOfMemory: false };
+  return { pid: parsed.data.State.Pid, isOutOfMemory: parsed.data.State.OOMKilled };
+}
+
+async function isPodman(engine: EngineClient): Promise<boolean> {
+  const parsed = versionSchema.safeParse((await engine.ask("GET", "/version").catch(() => null))?.value);
+  return parsed.success && parsed.data.Components.some(({ Name }) => Name.startsWith("Podman"));
+}
+
+/** The engine knows only of its first process; the control groups, where they are this machine's, of all. */
+async function describeHit(
+  engine: EngineClient,
+  id: string,
+  counts: Awaited<ReturnType<typeof findCounts>>,
+  limits: SandboxLimits,
+): Promise<string | null> {
+  const counted = await describeCounts(counts, limits);
+  if (counted !== null) return counted;
+  const { memoryBytes } = limits;
+  if (memoryBytes === undefined || !(await inspect(engine, id)).isOutOfMemory) return null;
+  return `memory limit ${formatLimit(memoryBytes)}`;
 }
 
 async function removeContainer(engine: EngineClient, id: string): Promise<void> {
@@ -112,18 +103,25 @@ async function removeContainer(engine: EngineClient, id: string): Promise<void> 
     throw createEngineError("a container could not be removed", answer);
 }
 
-function createContainerView(request: ProviderRequest, engine: EngineClient, id: string): WorkspaceView {
-  const { layout, view } = request;
+interface Running {
+  readonly engine: EngineClient;
+  readonly id: string;
+  readonly egress: ContainerEgress | null;
+}
+
+function createContainerView(request: ProviderRequest, { engine, id, egress }: Running): WorkspaceView {
+  const { layout, view, settings } = request;
+  const { limits } = settings;
   const live = new Set<string>();
   const killAll = async (): Promise<void> => {
     // From inside, -1 is everybody but process 1 and the sender.
     const command = ["/bin/sh", "-c", "kill -9 -1"] as const;
-    await runInContainer({ engine, containerId: id, command, cwd: "/", env: {}, user: userOf() });
+    await runInContainer({ engine, containerId: id, command, cwd: "/", env: {}, user: describeUser() });
   };
   return {
     ...view,
     async start(command, cwd, env) {
-      const { marker, env: marked } = mark(layout.workspaceId, env);
+      const { marker, env: marked } = mark(layout.workspaceId, { ...egress?.proxy.env, ...env });
       const pidFile = join(layout.tmpDirectory, `.canopy-${randomBytes(6).toString("hex")}`);
       // PATH is the image's own.
       const { PATH: _path, ...rest } = marked;
@@ -132,7 +130,8 @@ function createContainerView(request: ProviderRequest, engine: EngineClient, id:
         if ([...live].every((other) => other === marker)) await killAll();
         live.delete(marker);
       };
-      const process = { engine, containerId: id, command, cwd, env: rest, pidFile, user: userOf(), killTree };
+      const user = describeUser();
+      const process = { engine, containerId: id, command, cwd, env: rest, pidFile, user, limits, killTree };
       const handle = await startInContainer(process).catch((error: unknown) => {
         live.delete(marker);
         throw error;
@@ -150,6 +149,7 @@ function createContainerView(request: ProviderRequest, engine: EngineClient, id:
       }
     },
     async [Symbol.asyncDispose](): Promise<void> {
+      await egress?.[Symbol.asyncDispose]();
       await removeContainer(engine, id);
       await view[Symbol.asyncDispose]();
     },
@@ -175,30 +175,34 @@ export function createContainerProvider(image: string | null, socketPath: string
             hint: "Name an image that has the project's tools and /bin/sh.",
           },
         );
-      if (settings.network === "allowlist")
-        throw createUnavailable(
-          'in a container there is no allow-list: choose [sandbox] network = "deny" or "allow"',
-        );
       const engine = await requireEngine(socketPath);
       const list = await createBlockList(settings);
-      const binds = await listBinds(request, list);
+      const binds = await listBinds(request, list, await isPodman(engine));
       const name = `canopy-${layout.workspaceId}-${randomBytes(3).toString("hex")}`;
-      const id = await startContainer(engine, name, describeContainer(request, image, binds));
-      return {
-        view: createContainerView(request, engine, id),
-        async describeHit() {
-          const answer = await engine.ask("GET", `/containers/${id}/json`).catch(() => null);
-          const state = stateSchema.safeParse(answer?.value);
-          const { memoryBytes } = settings.limits;
-          const isHit = state.success && state.data.State.OOMKilled && memoryBytes !== undefined;
-          return isHit ? `memory limit ${formatLimit(memoryBytes)}` : null;
-        },
-      };
+      const egress = settings.network === "allowlist" ? await startContainerEgress(request) : null;
+      let id: string | null = null;
+      try {
+        id = await startContainer(engine, name, (rlimits) =>
+          describeContainer(request, image, binds, rlimits),
+        );
+        const { pid } = await inspect(engine, id);
+        await egress?.connect(pid);
+        const counts = await findCounts(pid);
+        return {
+          view: createContainerView(request, { engine, id, egress }),
+          refusals: egress?.proxy.refusals ?? [],
+          describeHit: () => describeHit(engine, id ?? "", counts, settings.limits),
+        };
+      } catch (error) {
+        await egress?.[Symbol.asyncDispose]();
+        if (id !== null) await removeContainer(engine, id);
+        throw error;
+      }
     },
     async removeOf(workspaceId): Promise<void> {
       const { engine } = await findEngine(socketPath);
       if (engine === null) return;
-      const filters = encodeURIComponent(JSON.stringify({ label: [`${LABEL}=${workspaceId}`] }));
+      const filters = encodeURIComponent(JSON.stringify({ label: [`${WORKSPACE_LABEL}=${workspaceId}`] }));
       const answer = await engine.ask("GET", `/containers/json?all=true&filters=${filters}`);
       const listed = listedSchema.safeParse(answer.value);
       for (const { Id: id } of listed.success ? listed.data : []) await removeContainer(engine, id);

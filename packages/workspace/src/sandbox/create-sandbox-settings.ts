@@ -66,10 +66,11 @@ function keepCredentials(
 ): readonly ProxyCredential[] {
   if (config.credentials === "environment") return [];
   const { credentials } = planCredentials(environment, PROXY_PORT);
-  if (credentials.length === 0 || (level === "sandbox" && network === "allowlist")) return credentials;
+  const isBehindProxy = (level === "sandbox" || level === "container") && network === "allowlist";
+  if (credentials.length === 0 || isBehindProxy) return credentials;
   throw new CanopyError(
     "config.invalid",
-    `[sandbox] credentials = "proxy" needs level "sandbox" and network "allowlist", not "${level}" and "${network}"`,
+    `[sandbox] credentials = "proxy" needs level "sandbox" or "container" and network "allowlist", not "${level}" and "${network}"`,
     { hint: "Only there is a proxy between the agent and the model's provider." },
   );
 }

@@ -51,7 +51,7 @@ export async function describeLevels(sandbox: {
       isAvailable: container.isAvailable,
       detail:
         container.reason ??
-        "as the engine keeps it: files, processes, privileges, limits; network all or nothing; needs [sandbox.container] image",
+        "as the engine keeps it: files, processes, privileges, limits; network but an allow-list; needs [sandbox.container] image",
       fix: container.fix,
     },
   ];

@@ -53,7 +53,8 @@ export interface EncloseOptions {
 export interface EnclosedWorkspace {
   readonly built: BuiltWorkspace;
   readonly level: SandboxLevel;
-  readonly sandbox: Sandbox | null;
+  /** What its egress proxy refused so far, if it has one. */
+  readonly refusals: readonly Refusal[];
   /** Which limit of the workspace was hit, such as `memory limit 4 GB`. */
   describeLimitHit(): Promise<string | null>;
 }
@@ -149,13 +150,14 @@ function listUnheld({ settings }: EncloseOptions, { held }: Pick<ResourceGroup, 
 /** Caches that are the workspace's own to write into exist only in a sandbox. */
 async function watchLimits(
   options: EncloseOptions,
-  { view, sandbox }: Enclosure,
+  { view, sandbox, tree }: Enclosure,
 ): Promise<LimitWatch | null> {
   const caches = sandbox === null ? null : cachesDirectory(options.layout);
   const hasCaches = caches !== null && (await stat(caches).catch(() => null)) !== null;
   return await startLimitWatch({
     limits: options.settings.limits,
     folders: [...listWritten(options), ...(hasCaches ? [caches] : [])],
+    tree,
     enter: view.enter,
     killAll: () => view.killAll(),
   });
@@ -190,7 +192,7 @@ function enclose(options: EncloseOptions, made: Enclosure, rest: EnclosureRest):
   return {
     built: { ...options.built, view: guarded },
     level: options.settings.level,
-    sandbox: made.sandbox,
+    refusals: made.sandbox?.refusals ?? [],
     async describeLimitHit() {
       for (const each of [...watches, group]) {
         const hit = await each.describeHit();
@@ -212,17 +214,19 @@ async function encloseByProvider(
   options: EncloseOptions,
   provider: SandboxProvider,
 ): Promise<EnclosedWorkspace> {
-  const { built, layout, settings, state } = options;
-  const provided = await provider.open({ layout, view: built.view, settings, state });
-  const { view } = provided;
+  const { built, layout, settings, state, onRefusal } = options;
+  const provided = await provider.open({ layout, view: built.view, settings, state, onRefusal });
+  const { view, refusals } = provided;
   const made = { view, sandbox: null, tree: null };
   try {
     const watch = await watchLimits(options, made);
-    return enclose(options, made, {
+    const { openFileCount } = settings.limits;
+    const enclosed = enclose(options, made, {
       group: provided,
       watches: watch === null ? [] : [watch],
-      listener: null,
+      listener: openFileCount === undefined ? null : createFailureListener({ openFileCount }),
     });
+    return { ...enclosed, refusals };
   } catch (error) {
     await view[Symbol.asyncDispose]();
     throw error;
@@ -264,7 +268,7 @@ async function watchAll(
 export async function encloseWorkspace(options: EncloseOptions): Promise<EnclosedWorkspace> {
   const { built, layout, settings } = options;
   const none = (): Promise<null> => Promise.resolve(null);
-  if (settings.level === "none") return { built, level: "none", sandbox: null, describeLimitHit: none };
+  if (settings.level === "none") return { built, level: "none", refusals: [], describeLimitHit: none };
   await copyConfigs(settings, layout);
   await copyLogins(settings, layout);
   const provider = findProvider(settings);

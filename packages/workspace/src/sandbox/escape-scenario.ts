@@ -19,7 +19,8 @@ import { PROCESS_SETTINGS } from "./sandbox-settings.ts";
 
 // Run by escape.e2e.test.ts as a program of its own, as root or as an ordinary user: makes a host worth attacking, then
 // runs every attempt in a sandbox and then without one, and prints what worked where.
-const [base = ""] = process.argv.slice(2);
+// With an image and the socket of an engine it does so in a container instead.
+const [base = "", image = "", engine = ""] = process.argv.slice(2);
 const run = promisify(execFile);
 const OUT = join(base, "out");
 const HOME = join(base, "home");
@@ -144,7 +145,7 @@ async function tryOrphans(workspace: Workspace): Promise<Record<string, string>>
   await Promise.all(ORPHAN_ATTEMPTS.map(({ script }) => execute(workspace, script, {})));
   await workspace.stopProcesses();
   const sizeOf = async (name: string): Promise<number> =>
-    (await stat(join(workspace.readablePath, name))).size;
+    (await stat(join(workspace.readablePath, name)).catch(() => null))?.size ?? 0;
   const sizes = await Promise.all(ORPHAN_ATTEMPTS.map(({ name }) => sizeOf(name)));
   const grows = await Promise.all(
     ORPHAN_ATTEMPTS.map(({ name }, index) =>
@@ -221,6 +222,18 @@ const sandbox: SandboxSettings = {
 const unenclosed: SandboxSettings = { ...PROCESS_SETTINGS, level: "none" };
 const play = (settings: SandboxSettings, isPerson: boolean): Promise<Record<string, string>> =>
   tryAll(settings, listAttempts(settings, isPerson), host.env);
+if (image !== "") {
+  const container: SandboxSettings = {
+    ...sandbox,
+    level: "container",
+    readOnly: [],
+    container: { image, engine },
+  };
+  const results = { inside: await play(container, false), without: await play(unenclosed, false) };
+  await host.close();
+  process.stdout.write(`${JSON.stringify(results)}\n`);
+  process.exit(0);
+}
 const inside = await play(sandbox, false);
 const permitted = await play({ ...sandbox, permit: [join(HOME, ".aws/credentials")] }, false);
 const without = await play(unenclosed, false);

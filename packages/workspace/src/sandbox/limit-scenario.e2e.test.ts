@@ -17,6 +17,7 @@ test.each(SCENARIO_USERS)(
       "descriptor flood": "stopped: open files limit 256",
       "one large file": "stopped: disk limit 20 MB",
       "many files that are large together": "stopped: disk limit 20 MB",
+      "files that are removed while they are open": "stopped: disk limit 20 MB",
       "many files in TMPDIR": "stopped: file limit 2000",
       "a long run": "stopped: time limit 0.5 s",
       // Held back, not ended.

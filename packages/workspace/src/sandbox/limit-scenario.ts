@@ -59,6 +59,11 @@ const ATTEMPTS: readonly Attempt[] = [
     limits: { diskBytes: 20 * MEGA },
   },
   {
+    name: "files that are removed while they are open",
+    script: `perl -e 'my @f; for (1 .. 8) { open my $f, ">", "gone$_"; unlink "gone$_"; print $f "a" x 5_000_000; $f->flush; push @f, $f } sleep 15 if $ENV{LIMITED}; print "GOT\\n"'`,
+    limits: { diskBytes: 20 * MEGA },
+  },
+  {
     name: "many files in TMPDIR",
     script: `perl -e 'for (1 .. 4000) { open my $f, ">", "$ENV{TMPDIR}/canopy-limit-$$-$_" or exit 1 }'; ${HOLD}; rm -f "$TMPDIR"/canopy-limit-*`,
     limits: { fileCount: 2000 },

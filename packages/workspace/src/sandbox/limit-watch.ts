@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { statfs } from "node:fs/promises";
 import { promisify } from "node:util";
 import { holderEnvironment } from "../namespace-holder.ts";
+import type { ProcessTree } from "./process-tree.ts";
 import { formatLimit } from "./resource-group.ts";
 import type { SandboxLimits } from "./sandbox-settings.ts";
 
@@ -20,6 +21,8 @@ export interface LimitWatchOptions {
   readonly limits: SandboxLimits;
   /** Folders that hold all that the workspace writes. */
   readonly folders: readonly string[];
+  /** The processes, which may have files open that are in no folder any more; null when they cannot be looked at. */
+  readonly tree: Pick<ProcessTree, "readRemovedBytes"> | null;
   /** Put before a command, it may read what the workspace's processes may. */
   readonly enter: readonly string[];
   /** Ends the workspace's processes. */
@@ -118,13 +121,14 @@ class Watch implements LimitWatch {
 
   async #count(): Promise<void> {
     if (!this.#countsDisk) return;
-    const { limits, folders, enter } = this.#options;
+    const { limits, folders, enter, tree } = this.#options;
     const startedAt = performance.now();
     this.#free = await this.#readFree();
     const bytes = limits.diskBytes === undefined ? 0 : await sumUp(enter, ["-k"], folders);
+    const removedBytes = limits.diskBytes === undefined ? 0 : ((await tree?.readRemovedBytes()) ?? 0);
     const files = limits.fileCount === undefined ? 0 : await sumUp(enter, ["--inodes"], folders);
     this.#last = {
-      bytes: Math.max(0, bytes * 1024 - this.#base.bytes),
+      bytes: Math.max(0, bytes * 1024 + removedBytes - this.#base.bytes),
       files: Math.max(0, files - this.#base.files),
     };
     this.#countedAt = performance.now();

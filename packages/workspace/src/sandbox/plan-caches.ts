@@ -39,35 +39,53 @@ export function cachesDirectory(layout: WorkspaceLayout): string {
   return join(layout.directory, "caches");
 }
 
-/**
- * Shows caches where programs look for them, in the private HOME: those that the settings name as they are, writable; the usual
- * ones of package managers as an overlay, so that a workspace finds what is there and can spoil nothing for others.
- */
-export async function planCaches(options: CachePlanOptions): Promise<MountStep[]> {
-  const { layout, settings, blockList, withUserNamespace } = options;
+/** A cache of the person's, and where in the private HOME it is looked for. */
+export interface ShownCache {
+  readonly real: string;
+  readonly place: string;
+}
+
+/** The caches that are there: `shared` are written as they are, of `copied` each workspace gets what it writes for itself. */
+export async function findCaches(
+  options: Omit<CachePlanOptions, "withUserNamespace">,
+): Promise<Record<"shared" | "copied", ShownCache[]>> {
+  const { layout, settings, blockList } = options;
   const { home } = blockList;
-  const place = (path: string): string => join(layout.homeDirectory, relative(home, path));
+  const show = ({ path, real }: { readonly path: string; readonly real: string }): ShownCache => ({
+    real,
+    place: join(layout.homeDirectory, relative(home, path)),
+  });
   const named = settings.caches
     .map((path) => expandHome(path, home))
     .filter((path) => path !== home && isWithin(path, home));
   const shared = (await resolveAll(named)).filter(({ real }) => !isBlocked(blockList, real));
   const wanted = settings.hasToolCaches ? TOOL_CACHES.map((path) => join(home, path)) : [];
-  const found = (await resolveAll(wanted)).filter(
+  const copied = (await resolveAll(wanted)).filter(
     ({ path, real }) =>
       !isBlocked(blockList, real) &&
       !named.some((other) => isWithin(path, other) || isWithin(other, path)) &&
       // The separators of mount options.
       !/[,:\\\n]/.test(real + layout.directory),
   );
+  return { shared: shared.map(show), copied: copied.map(show) };
+}
+
+/**
+ * Shows caches where programs look for them, in the private HOME: those that the settings name as they are, writable; the usual
+ * ones of package managers as an overlay, so that a workspace finds what is there and can spoil nothing for others.
+ */
+export async function planCaches(options: CachePlanOptions): Promise<MountStep[]> {
+  const { layout, withUserNamespace } = options;
+  const { shared, copied } = await findCaches(options);
   const overlays = await Promise.all(
-    found.map(async ({ path, real }, index): Promise<MountStep> => {
+    copied.map(async ({ real, place }, index): Promise<MountStep> => {
       const folder = join(cachesDirectory(layout), String(index));
       await mkdir(join(folder, "upper"), { recursive: true });
       await mkdir(join(folder, "work"), { recursive: true });
       const extra = withUserNamespace ? ",userxattr" : "";
       const data = `lowerdir=${real},upperdir=${folder}/upper,workdir=${folder}/work${extra}`;
-      return ["overlay", data, place(path)];
+      return ["overlay", data, place];
     }),
   );
-  return [...shared.map(({ path, real }): MountStep => ["rw", real, place(path)]), ...overlays];
+  return [...shared.map(({ real, place }): MountStep => ["rw", real, place]), ...overlays];
 }

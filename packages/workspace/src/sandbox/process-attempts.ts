@@ -180,7 +180,10 @@ function orphan(name: string, code: string): EscapeAttempt {
   const beat = `sub beat { rest(); open F, ">>", "${file}"; print F "x"; close F }`;
   const body = `${rest} ${beat} fork and exit; ${code}; beat() while 1`;
   const start = `exec env -i PATH=/usr/bin:/bin setsid perl -e '${body}'`;
-  return { name: file, script: `(${start}) >/dev/null 2>&1 & while [ ! -s ${file} ]; do sleep 0.02; done` };
+  return {
+    name: file,
+    script: `(${start}) >/dev/null 2>&1 & for i in $(seq 200); do [ -s ${file} ] && break; sleep 0.05; done`,
+  };
 }
 
 /** Processes that try to outlive the workspace. Each is the name of a file, which grows as long as the process lives. */

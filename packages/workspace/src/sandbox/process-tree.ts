@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { NamespaceHolder } from "../namespace-holder.ts";
 import { findMarked, listChildren, sendSignal } from "../process-table.ts";
@@ -18,6 +18,8 @@ export interface ProcessTree {
   read(): Promise<TreeUsage>;
   /** Memory of all of them, what several share counted once. Slower. */
   readProportionalBytes(): Promise<number>;
+  /** What files on disks take that have no name any more but are open. */
+  readRemovedBytes(): Promise<number>;
   /** Stops all processes, or lets them go on when nobody else wants them stopped. */
   setPaused(isPaused: boolean): Promise<void>;
 }
@@ -82,6 +84,34 @@ export function listPidsNow(proc: string): number[] {
   }
 }
 
+/** Of the kernel's own making, or in memory: no disk holds them. */
+const NOT_ON_DISK = /^\/(memfd:|dev\/|SYSV|\[)/;
+const BLOCK_BYTES = 512;
+
+function listRemoved(folder: string): { readonly key: string; readonly bytes: number }[] {
+  try {
+    return readdirSync(folder).flatMap((name) => {
+      const path = `${folder}/${name}`;
+      const target = readLinkNow(path);
+      if (!target.endsWith(" (deleted)") || NOT_ON_DISK.test(target)) return [];
+      const info = statSync(path, { throwIfNoEntry: false });
+      if (info === undefined || !info.isFile() || info.nlink > 0) return [];
+      return [{ key: `${info.dev}:${info.ino}`, bytes: info.blocks * BLOCK_BYTES }];
+    });
+  } catch {
+    // The process has ended.
+    return [];
+  }
+}
+
+function readLinkNow(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
 /** Looks at the processes of a place. What ends while it looks is not counted. */
 export function createProcessTree(place: TreePlace): ProcessTree {
   const { proc } = place;
@@ -111,6 +141,12 @@ export function createProcessTree(place: TreePlace): ProcessTree {
         }),
       );
       return sizes.reduce((sum, size) => sum + size, 0);
+    },
+    async readRemovedBytes() {
+      const sizes = new Map<string, number>();
+      for (const pid of await place.listPids())
+        for (const file of listRemoved(`${proc}/${pid}/fd`)) sizes.set(file.key, file.bytes);
+      return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
     },
     setPaused: (isPaused) => place.setPaused(isPaused),
   };

@@ -1,5 +1,5 @@
 # Makes a sandbox: `sandbox-init.pl HOLDER ROOT UID GID PORT SOCKET STEPS...` prints "sandbox PID" once all is made.
-BEGIN { (my $folder = $0) =~ s{[^/]*$}{}; require "${folder}sandbox-calls.pl" }
+BEGIN { (my $folder = $0) =~ s{[^/]*$}{}; require "${folder}sandbox-calls.pl"; require "${folder}sandbox-egress.pl" }
 our %NR;
 
 my %made;
@@ -132,48 +132,6 @@ sub run_first_process {
   sleep 60 while 1;
 }
 
-# Carries bytes between two sockets until both have ended.
-sub relay {
-  my ($left, $right) = @_;
-  my %peer = (fileno($left) => [$left, $right], fileno($right) => [$right, $left]);
-  while (%peer) {
-    my $want = '';
-    vec($want, $_, 1) = 1 for keys %peer;
-    select(my $got = $want, undef, undef, undef) >= 0 or next;
-    for my $number (keys %peer) {
-      next unless vec $got, $number, 1;
-      my ($from, $to) = @{ $peer{$number} };
-      my $count = sysread $from, my $bytes, 65536;
-      if (!$count) { shutdown $to, 1; delete $peer{$number}; next }
-      for (my $sent = 0; $sent < $count;) {
-        my $written = syswrite $to, $bytes, $count - $sent, $sent;
-        exit 0 unless defined $written;
-        $sent += $written;
-      }
-    }
-  }
-}
-
-# Outside the sandbox's process namespace but in its network: hands connections to the egress proxy, which is the only way out.
-sub serve_egress {
-  my ($server, $socket_path) = @_;
-  my $count = 0;
-  $SIG{CHLD} = sub { $count-- while waitpid(-1, 1) > 0 };
-  $SIG{PIPE} = 'IGNORE';
-  while (1) {
-    accept my $client, $server or next;
-    if ($count >= 256) { close $client; next }
-    my $pid = fork;
-    if (!defined $pid) { close $client; next }
-    if ($pid) { $count++; close $client; next }
-    close $server;
-    socket my $proxy, 1, 1, 0 or exit 1;
-    connect $proxy, pack 'SZ108', 1, $socket_path or exit 1;
-    relay($client, $proxy);
-    exit 0;
-  }
-}
-
 # Goes to where the workspace is mounted: into the holder's namespaces. What is forked then is in its process namespace.
 sub enter_holder {
   my ($holder) = @_;
@@ -209,12 +167,7 @@ sub main_init {
   must('namespaces', 'unshare', NEWNS | NEWIPC | NEWUTS | NEWPID | ($port eq 'host' ? 0 : NEWNET));
   bring_loopback_up() if $port ne 'host';
   my $server;
-  if ($folder) {
-    socket $server, 2, 1, 0 or fail("socket: $!");
-    setsockopt $server, 1, 2, 1;
-    bind $server, pack('SnC4x8', 2, $port, 127, 0, 0, 1) or fail("egress port: $!");
-    listen $server, 128 or fail("listen: $!");
-  }
+  $server = open_egress($port) if $folder;
   pipe my $made, my $making or fail("pipe: $!");
   my $first = fork // fail("fork: $!");
   if (!$first) {

@@ -1,5 +1,6 @@
 import type { WorkspaceLayout } from "../workspace-layout.ts";
 import type { WorkspaceView } from "../workspace-view.ts";
+import type { Refusal } from "./egress-proxy.ts";
 import type { SandboxSettings } from "./sandbox-settings.ts";
 
 /** What a provider makes an enclosure for. The workspace's files are plain folders of this machine, at the layout's paths. */
@@ -10,11 +11,15 @@ export interface ProviderRequest {
   readonly settings: SandboxSettings;
   /** Folders of the daemon's own. */
   readonly state: readonly string[];
+  /** Told of what an egress proxy did not let out. */
+  readonly onRefusal?: ((refusal: Refusal) => void) | undefined;
 }
 
 /** A workspace whose processes run where the provider keeps them. */
 export interface ProvidedEnclosure {
   readonly view: WorkspaceView;
+  /** What was refused so far, where there is an egress proxy. */
+  readonly refusals: readonly Refusal[];
   /** Which limit was hit, such as `memory limit 4 GB`. */
   describeHit(): Promise<string | null>;
 }

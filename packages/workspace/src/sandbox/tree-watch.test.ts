@@ -18,6 +18,7 @@ function play(limits: TreeLimits, start: Partial<TreeUsage> = {}) {
   };
   const tree: ProcessTree = {
     read: () => Promise.resolve(state.usage),
+    readRemovedBytes: () => Promise.resolve(0),
     readProportionalBytes: () => Promise.resolve(state.proportionalBytes),
     setPaused: (isPaused) => {
       state.pauses.push(isPaused);

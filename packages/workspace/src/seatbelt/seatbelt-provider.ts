@@ -60,6 +60,7 @@ export function createSeatbeltProvider(system: string = platform): SandboxProvid
               allow,
               credentials,
               isOnLoopback: true,
+              onRefusal: request.onRefusal,
             })
           : null;
       try {
@@ -74,6 +75,7 @@ export function createSeatbeltProvider(system: string = platform): SandboxProvid
               await proxy?.[Symbol.asyncDispose]();
             },
           },
+          refusals: proxy?.refusals ?? [],
           describeHit: () => Promise.resolve(null),
         };
       } catch (error) {

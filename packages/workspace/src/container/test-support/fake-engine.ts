@@ -53,12 +53,14 @@ class Engine implements FakeEngine {
   readonly socketPath: string;
   readonly containers = new Map<string, Container>();
   readonly requests: string[] = [];
+  readonly #needsRlimits: boolean;
   readonly #execs = new Map<string, Exec>();
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
 
-  constructor(socketPath: string) {
+  constructor(socketPath: string, needsRlimits: boolean) {
     this.socketPath = socketPath;
+    this.#needsRlimits = needsRlimits;
     this.#server = createServer((request, response) => void this.#answer(request, response));
     this.#server.on(
       "upgrade",
@@ -146,6 +148,8 @@ class Engine implements FakeEngine {
       this.containers.delete(id);
       return send(204);
     }
+    if (action === "start" && this.#needsRlimits && container.description.HostConfig["Ulimits"] === undefined)
+      return send(500, { message: "setrlimit RLIMIT_NOFILE: Operation not permitted" });
     if (action === "start") container.isRunning = true;
     if (action === "pause") container.isPaused = true;
     if (action === "unpause") container.isPaused = false;
@@ -213,9 +217,12 @@ function killGroup(child: ChildProcess | null): void {
   }
 }
 
-/** Starts a fake engine on a socket file. */
-export async function startFakeEngine(socketPath: string): Promise<FakeEngine> {
-  const engine = new Engine(socketPath);
+/** Starts a fake engine on a socket file. `needsRlimits`: containers start only with rlimits of their own, for its usual ones are refused. */
+export async function startFakeEngine(
+  socketPath: string,
+  { needsRlimits = false }: { readonly needsRlimits?: boolean } = {},
+): Promise<FakeEngine> {
+  const engine = new Engine(socketPath, needsRlimits);
   await engine.listen();
   return engine;
 }
