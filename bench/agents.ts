@@ -25,6 +25,7 @@ import {
 import type { RealAgentName } from "@canopy/testkit";
 import { serveTools } from "../apps/daemon/src/sessions/serve-tools.ts";
 import { DIRECT } from "./agents-direct.ts";
+import { ROUNDS, RUN_TASKS, describeRuns } from "./agents-run.ts";
 import type { BenchResult } from "./bench-result.ts";
 import { median, roundMs } from "./bench-result.ts";
 import { percentileOf } from "./measure.ts";
@@ -231,14 +232,17 @@ export async function run(): Promise<BenchResult> {
   const model = await startScriptedModel();
   await using tools = await openTools(base);
   const rows: (string | number)[][] = [];
+  const runs: string[] = [];
   try {
     // One of them takes a minute; all take four.
     const only = process.env["CANOPY_BENCH_AGENT"];
     for (const name of (["claude", "codex", "opencode", "gemini"] as const).filter(
       (one) => only === undefined || only === one,
     ))
-      if (findRealAgent(name) !== null)
+      if (findRealAgent(name) !== null) {
         rows.push(...(await measure(name, { model, base, tools: tools.server })));
+        runs.push(await describeRuns(name, model));
+      }
   } finally {
     await model.close();
     await rm(base, { recursive: true, force: true, maxRetries: 5 });
@@ -267,6 +271,8 @@ export async function run(): Promise<BenchResult> {
       "With tools: what Canopy adds when the agent also starts the bridge to Canopy's tools and asks for their list.",
       `Prepared: the process was started ${PREPARED_MS} ms or more before its session; from then to the first text, tools and all.`,
       "OpenCode has a bridge of its own beside its server, which is what reaches it inside a sandbox.",
+      `\`canopy run -c 1\` of ${RUN_TASKS} tasks in the default sandbox, without / with agents that wait for theirs ([run] warm), the middle of ${ROUNDS}:`,
+      ...runs,
       `One tool event through writer and queue: p50 ${percentileOf(times, 0.5).toFixed(4)} ms, p99 ${p99.toFixed(4)} ms.`,
     ],
   };

@@ -6,6 +6,7 @@ import { attemptResultSchema, jobKindSchema, regeneratedSchema } from "./job.ts"
 import { buildOutcomeSchema, queuePolicySchema } from "./queue.ts";
 import { forkCommandSchemas } from "./fork.ts";
 import { inquiryCommandSchemas } from "./inquiry.ts";
+import { usageSchema } from "./agent-event.ts";
 import { idSchema } from "./ids.ts";
 import { captureSchema, runOptionsSchema } from "./run.ts";
 import { validationSchema } from "./validation.ts";
@@ -128,6 +129,13 @@ export const runnerCommandSchemas = [
     sandboxLevel: z.string().optional(),
   }),
   z.strictObject({ type: z.literal("attempt.finish"), ...jobLease, result: attemptResultSchema }),
+  /** What a running attempt has spent so far, for when its runner is lost before it says how it ended. */
+  z.strictObject({
+    type: z.literal("attempt.spend"),
+    ...jobLease,
+    usage: usageSchema,
+    steps: z.int().nonnegative(),
+  }),
   /** Work found in the workspace of a dead runner. */
   z.strictObject({
     type: z.literal("attempt.recover"),

@@ -6,10 +6,12 @@ import type { Attempt, TranscriptEntry } from "@canopy/protocol";
 import { findRealAgent } from "@canopy/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { userGit } from "./create-test-repository.ts";
-import { NOTHING_LEFT } from "./find-leftovers.ts";
+import { NOTHING_LEFT, findProcessesOf } from "./find-leftovers.ts";
+import { killDaemon } from "./kill-daemon.ts";
 import { openTestHome } from "./open-test-home.ts";
 import type { CliOptions, TestHome } from "./open-test-home.ts";
 import { SANDBOX_WITH_LOOPBACK, createRealProject } from "./test-support/create-real-project.ts";
+import { listFiles } from "./test-support/list-files.ts";
 import { waitFor } from "./wait-for.ts";
 
 let home: TestHome;
@@ -40,8 +42,8 @@ async function runTwo(options: CliOptions, description: string): Promise<Record<
 
 const LIST = { command: `env | grep -e ^CANOPY_ -e sk-local > ${ENV_FILE}` };
 
-// The others start for 15 s each; that they can be prepared is shown by the conformance suite.
-describe.each(["claude", "codex"] as const)("the real %s", (name) => {
+// OpenCode starts for long; that it can be prepared is shown by the conformance suite.
+describe.each(["claude", "codex", "gemini"] as const)("the real %s", (name) => {
   const program = findRealAgent(name);
 
   test.skipIf(program === null)("waits for its task in a workspace, and knows it when it comes", async () => {
@@ -89,6 +91,52 @@ describe.each(["claude", "codex"] as const)("the real %s", (name) => {
     });
   });
 });
+
+/** The first time it never ends; when it is done again, it sees what it did before and ends at once. */
+const HALF = "if [ -e half.txt ]; then echo again; else echo half > half.txt; while :; do sleep 1; done; fi";
+
+test.skipIf(findRealAgent("claude") === null)(
+  "one that waits when the daemon is killed leaves nothing",
+  async () => {
+    const project = await createRealProject(home, {
+      name: "claude",
+      program: findRealAgent("claude") ?? "",
+      modelUrl: model.url,
+      config: SANDBOX_WITH_LOOPBACK,
+      folder: "killed",
+      isWarm: true,
+    });
+    await home.canopy(["down"]);
+    const script = createModelScript([{ tool: "bash", args: { command: HALF } }, { text: "the end" }]);
+    await home.ask(["task", "add", "Long", "--description", script], project);
+    const next = createModelScript([
+      { tool: "bash", args: { command: "echo next > next.txt" } },
+      { text: "x" },
+    ]);
+    // It is for this one that an agent waits.
+    await home.ask(["task", "add", "Next", "--description", next], project);
+    const run = home.start(["run", "-c", "1", "--agent", "real", "--json"], project);
+    const workspaces = join(home.canopyHome, "cache", "workspaces");
+    const waiting = await waitFor("an agent that waits beside one at work", async () => {
+      const files = await listFiles(workspaces);
+      const name = (await readdir(workspaces)).find((each) => each.startsWith("warm-"));
+      if (name === undefined || !files.some((file) => file.endsWith("/half.txt"))) return null;
+      const processes = await findProcessesOf(name);
+      return processes.some(({ command }) => command.includes("--input-format")) ? name : null;
+    });
+    await killDaemon(home, []);
+    const ran = await run.finished;
+    expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+    const left = async (): Promise<readonly unknown[]> => [
+      ...(await findProcessesOf(waiting)),
+      ...(await listFiles(home.canopyHome)).filter((file) => file.includes(waiting)),
+    ];
+    await waitFor("nothing of it", async () => ((await left()).length === 0 ? true : null), 10_000).catch(
+      () => null,
+    );
+    expect(await left()).toEqual([]);
+  },
+);
 
 test.skipIf(findRealAgent("claude") === null)("nobody waits where it is switched off", async () => {
   const project = await createRealProject(home, {

@@ -6,6 +6,8 @@ import { createTestRepository, userGit, writeFiles } from "./create-test-reposit
 import { NOTHING_LEFT } from "./find-leftovers.ts";
 import { openTestHome, parseJson } from "./open-test-home.ts";
 import type { TestHome } from "./open-test-home.ts";
+import { killDaemon } from "./kill-daemon.ts";
+import { waitFor } from "./wait-for.ts";
 
 let home: TestHome;
 beforeAll(async () => {
@@ -169,6 +171,26 @@ describe.concurrent("at its budget's end work goes on with the cheaper model, in
     ]);
     expect(await userGit(cwd, "show", "canopy/main:half.txt")).toBe("half");
   });
+});
+
+test("what an agent has spent is not forgotten when the daemon is killed", async () => {
+  const cwd = await createProject("killed", configure("task", "tokens", "100000"), ["tokens"]);
+  const running = home.start(["run", "--json"], { cwd });
+  await waitFor("something spent", async () => {
+    const [attempt] = await readAttempts(cwd);
+    return attempt !== undefined && attempt.usage.inputTokens > 0 ? true : null;
+  });
+  await killDaemon(home, []);
+  const result = await running.finished;
+  expect(result.code, result.stdout + result.stderr).toBe(0);
+  const spent = (await readAttempts(cwd)).map(({ state, usage }) => [
+    state,
+    usage.inputTokens + usage.outputTokens,
+  ]);
+  expect(spent).toEqual([
+    ["interrupted", 300],
+    ["succeeded", 0],
+  ]);
 });
 
 test.for(["tokens", "turns", "cost_usd"] as const)(

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { createModelScript, startScriptedModel } from "@canopy/agents";
 import type { ScriptedModel } from "@canopy/agents";
 import { GEMINI_SETTINGS, findRealAgent, launchRealAgent } from "@canopy/testkit";
+import type { RealAgentLaunch, RealAgentName } from "@canopy/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RunSummary } from "../run/summarize-run.ts";
 import { createTestRepository, userGit } from "./create-test-repository.ts";
@@ -31,15 +32,26 @@ afterAll(async () => {
   expect(left).toEqual(NOTHING_LEFT);
 });
 
+/** Codex with its usual provider, at the address that a person names. */
+function launchAgent(name: RealAgentName, program: string): RealAgentLaunch {
+  const launch = launchRealAgent(name, program, provider.url);
+  if (name !== "codex") return launch;
+  const [first, ...args] = launch.command;
+  const isOwn = (arg: string | undefined): boolean => arg?.startsWith("model_provider") !== true;
+  const usual = args.filter((arg, at) => isOwn(arg) && isOwn(args[at + 1]));
+  return { ...launch, command: [first, ...usual], env: { OPENAI_BASE_URL: `${provider.url}/v1` } };
+}
+
 describe.each([
   ["claude", "ANTHROPIC_API_KEY"],
+  ["codex", "OPENAI_API_KEY"],
   ["gemini", "GEMINI_API_KEY"],
 ] as const)("the real %s in the default sandbox", (name, variable) => {
   const program = findRealAgent(name);
 
   test.skipIf(program === null)("works with a key that it never holds", async () => {
     const cwd = join(home.root, `boxed-${name}`);
-    const { driver, command, env } = launchRealAgent(name, program ?? "", provider.url);
+    const { driver, command, env, model: modelName } = launchAgent(name, program ?? "");
     const [first, ...args] = command;
     const settings = join(home.root, "gemini-settings.json");
     await writeFile(settings, GEMINI_SETTINGS);
@@ -56,6 +68,7 @@ describe.each([
       `command = ${JSON.stringify(first)}`,
       `args = ${JSON.stringify(args)}`,
       `env = ${JSON.stringify(Object.keys(all))}`,
+      ...(modelName === null ? [] : [`model = ${JSON.stringify(modelName)}`]),
     ].join("\n");
     await createTestRepository(cwd, { "shared.txt": "start\n", ".canopy/config.toml": `${config}\n` });
     await home.canopy(["down"]);
@@ -74,7 +87,10 @@ describe.each([
     expect([failed, landed.map(({ title }) => title)]).toEqual([[], ["Do it"]]);
     expect(await userGit(cwd, "show", "canopy/main:done.txt")).toBe("done");
     const snooped = await userGit(cwd, "show", "canopy/main:snooped.txt");
-    expect([snooped.includes(`${variable}=kept-by-canopy`), snooped.includes(KEY)]).toEqual([true, false]);
-    expect([...provider.keys]).toEqual([KEY]);
+    const isCodex = name === "codex";
+    // Codex is told it, and keeps it out of its environment altogether.
+    const shown = [snooped.includes(`${variable}=kept-by-canopy`), snooped.includes(KEY)];
+    expect(shown).toEqual([!isCodex, false]);
+    expect([...provider.keys]).toEqual([isCodex ? `Bearer ${KEY}` : KEY]);
   });
 });

@@ -19,6 +19,7 @@ import { startProcessSession } from "../session/start-process-session.ts";
 import { createTaskEnvironment } from "../task-environment.ts";
 import { CODEX_CAPABILITIES, CodexError, CodexLink } from "./codex-link.ts";
 import { threadResultSchema } from "./codex-schema.ts";
+import { planCodexKey } from "./plan-codex-key.ts";
 import { listCodexModels } from "./list-codex-models.ts";
 
 /** How to run Codex. `args` go to `codex app-server`, such as `-c model_provider="local"`. */
@@ -51,12 +52,13 @@ function threadParameters(spec: AgentStartSpec): object {
   };
 }
 
-async function greet(link: CodexLink): Promise<void> {
+async function greet(link: CodexLink, key: string | null): Promise<void> {
   await link.request("initialize", {
     clientInfo: { name: "canopy", title: "Canopy", version: CANOPY_VERSION },
     capabilities: { experimentalApi: true },
   });
   await link.notify("initialized");
+  if (key !== null) await link.request("account/login/start", { type: "apiKey", apiKey: key });
 }
 
 function threadRequest(resume: AgentStartSpec["resume"], parameters: object): [string, object] {
@@ -91,17 +93,21 @@ interface Launched {
   readonly parts: ProcessParts;
   readonly startMs: number;
   readonly label: string;
+  readonly key: string | null;
 }
 
 async function launch(options: CodexDriverOptions, spec: AgentStartSpec): Promise<Launched> {
   if (spec.signal.aborted) throw new CanopyError("cancelled", `the start of ${options.name} was cancelled`);
-  const env = { ...spec.env, ...createTaskEnvironment(spec.task) };
-  const command = [options.command, "app-server", ...(options.args ?? [])] as const;
+  const { args = [] } = options;
+  const plan = planCodexKey(spec, args);
+  const env = { ...plan.env, ...createTaskEnvironment(spec.task) };
+  const command = [options.command, "app-server", ...plan.args, ...args] as const;
   const child = await spec.spawn(command, { cwd: spec.cwd, env });
   const shared = openProcessParts(child, { label: options.name, graces: options.graces ?? {} }, spec);
   const link = new CodexLink(shared);
   const parts = { ...shared, disconnect: () => link.disconnect() };
-  return { link, parts, startMs: options.startMs ?? DEFAULT_START_MS, label: options.name };
+  const { key } = plan;
+  return { link, parts, startMs: options.startMs ?? DEFAULT_START_MS, label: options.name, key };
 }
 
 async function openSession(
@@ -122,13 +128,13 @@ async function openSession(
 
 async function startCodex(options: CodexDriverOptions, spec: AgentStartSpec): Promise<AgentSession> {
   const launched = await launch(options, spec);
-  return openSession(launched, spec, () => greet(launched.link));
+  return openSession(launched, spec, () => greet(launched.link, launched.key));
 }
 
 async function prepareCodex(options: CodexDriverOptions, early: AgentPrepareSpec): Promise<PreparedAgent> {
   const launched = await launch(options, createBlankSpec(early));
   return prepareProcess(launched.parts, early, {
-    greet: () => greet(launched.link),
+    greet: () => greet(launched.link, launched.key),
     startMs: launched.startMs,
     open: (spec) => openSession(launched, spec, () => Promise.resolve()),
   });
@@ -152,9 +158,9 @@ export function createCodexDriver(options: CodexDriverOptions): AgentDriver {
     start: (spec: AgentStartSpec) => startCodex(options, spec),
     prepare: (spec: AgentPrepareSpec) => prepareCodex(options, spec),
     listModels: async (spec: AgentPrepareSpec) => {
-      const { link, parts, startMs } = await launch(options, createBlankSpec(spec));
+      const { link, parts, startMs, key } = await launch(options, createBlankSpec(spec));
       const ask = async (): Promise<AgentModels | null> => {
-        await greet(link);
+        await greet(link, key);
         return await listCodexModels(link, spec.cwd);
       };
       return await askProcess(parts, { ask, startMs, spec });

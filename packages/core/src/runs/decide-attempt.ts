@@ -8,7 +8,7 @@ import type {
   ProjectCommand,
   ProjectEvent,
 } from "@canopy/protocol";
-import { ZERO_USAGE, assert, reject } from "@canopy/protocol";
+import { assert, reject } from "@canopy/protocol";
 import type { DecideAnswer, DecideContext } from "../kernel/room-definition.ts";
 import { accept, acceptOnce } from "../kernel/room-definition.ts";
 import {
@@ -34,7 +34,7 @@ import { buildAnswerPrompt, buildContinuePrompt, buildPrompt } from "../tasks/bu
 import { selectComments, selectTask } from "../tasks/select-tasks.ts";
 import { endAttempt } from "./end-attempt.ts";
 import { selectSpent } from "./select-spent.ts";
-import { isFinal, selectAttempt, selectAttemptsOfTask, selectRun } from "./run-rows.ts";
+import { selectAttempt, selectAttemptsOfTask, selectRun } from "./run-rows.ts";
 
 type Context = DecideContext<ProjectEvent>;
 type Command<T extends ProjectCommand["type"]> = Extract<ProjectCommand, { type: T }>;
@@ -156,7 +156,8 @@ function loseJob(context: Context, job: Job): void {
     summary: "the program that ran it ended; what it had done is kept",
     usage: attempt.usage,
     parkedFor: null,
-    steps: 0,
+    // Attempts of an older journal have none.
+    steps: attempt.steps ?? 0,
   });
 }
 
@@ -216,6 +217,15 @@ export function decideStartAttempt(context: Context, command: Command<"attempt.s
   return accept({ attemptId: attempt.attemptId });
 }
 
+/** A running attempt has spent something: its end counts it, also when its runner is lost. */
+export function decideSpendAttempt(context: Context, command: Command<"attempt.spend">): DecideAnswer {
+  const found = findLeasedAttempt(context, command);
+  if (found.type !== "attempt") return found;
+  const { usage, steps } = command;
+  context.emit({ type: "attempt.updated", attempt: { ...found.attempt, usage, steps } });
+  return accept({ attemptId: found.attempt.attemptId });
+}
+
 /** An agent is done; the slot is free at once, landing is the queue's business. */
 export function decideFinishAttempt(context: Context, command: Command<"attempt.finish">): DecideAnswer {
   const found = findLeasedAttempt(context, command);
@@ -243,7 +253,6 @@ export function decideRecoverAttempt(context: Context, command: Command<"attempt
     ...attempt,
     baseCommit: attempt.baseCommit ?? command.baseCommit,
     capture: command.capture,
-    usage: isFinal(attempt.state) ? attempt.usage : ZERO_USAGE,
   };
   context.emit({ type: "attempt.updated", attempt: recovered });
   return accept({ attemptId: attempt.attemptId });

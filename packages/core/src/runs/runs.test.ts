@@ -246,3 +246,26 @@ test("[RN14] a run's model goes with the run's agent", () => {
   const chosen = selectActiveAttempts(driver.room.sql).map(({ agent, model }) => `${agent}: ${model}`);
   expect(chosen.toSorted()).toEqual(["other: null", "other: small", "scripted: large"]);
 });
+
+test("[RT9] what an attempt had spent when its runner was lost is in its totals and in its run's", () => {
+  const driver = openProjectDriver();
+  driver.addTask("dear");
+  const run = driver.startRun();
+  const [leased] = driver.lease();
+  if (leased?.payload.kind !== "attempt") throw new Error("no attempt to lease");
+  const { jobId, fence } = leased.job;
+  const usage = {
+    inputTokens: 200,
+    outputTokens: 100,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    costUsd: 0.5,
+  };
+  driver.accept({ type: "attempt.spend", jobId, fence, usage, steps: 3 });
+  driver.accept({ type: "runner.register", runnerId: "rnr_two", hostId: "host" });
+  expect(driver.attempt(leased.payload.attemptId)).toMatchObject({ state: "interrupted", usage, steps: 3 });
+  expect(driver.run(run.runId).totals).toMatchObject({ attempts: 1, usage, steps: 3 });
+  expect(driver.submit({ type: "attempt.spend", jobId, fence, usage, steps: 4 })).toMatchObject({
+    type: "rejection",
+  });
+});

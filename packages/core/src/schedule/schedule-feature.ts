@@ -8,6 +8,7 @@ import {
 } from "../merge-queue/change-rows.ts";
 import {
   decideFinishAttempt,
+  decideSpendAttempt,
   decideLeaseJobs,
   decideRecoverAttempt,
   decideRegisterRunner,
@@ -158,6 +159,7 @@ export const scheduleFeature: RoomFeature<ProjectCommand, ProjectEvent> = {
     "job.lease": decideLeaseJobs,
     "attempt.start": decideStartAttempt,
     "attempt.finish": decideFinishAttempt,
+    "attempt.spend": decideSpendAttempt,
     "attempt.recover": decideRecoverAttempt,
   },
   project: RUN_PROJECTIONS,

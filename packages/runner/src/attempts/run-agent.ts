@@ -30,6 +30,7 @@ import { accountOf } from "../sessions/provider-gate.ts";
 import { readInstructions } from "../sessions/read-instructions.ts";
 import type { HostedSession, TurnPrompt } from "../sessions/session-host.ts";
 import { SessionTranscript } from "../sessions/session-transcript.ts";
+import type { SpendingNotes } from "../sessions/spending-notes.ts";
 import type { SpendingMeter } from "../sessions/spending-book.ts";
 import { createProcessEnvironment, createShellFile, writeShellFile } from "../sessions/shell-file.ts";
 import { startAgentSession } from "../sessions/start-agent-session.ts";
@@ -59,6 +60,7 @@ export interface AgentRun {
   readonly onStart: () => void;
   readonly meter: SpendingMeter;
   readonly gate: ProviderGate;
+  readonly notes: SpendingNotes;
   /** Called when the agent has changed files. */
   readonly onEdit: () => void;
   readonly signal: AbortSignal;
@@ -224,6 +226,8 @@ class AgentAtWork {
   }
 
   #judge(): void {
+    const { notes, meter, now } = this.#run;
+    notes.note(meter, now());
     if (this.#breach !== null) return;
     this.#breach = this.#run.meter.judge(this.#run.now());
     if (this.#breach !== null) this.#cancel();

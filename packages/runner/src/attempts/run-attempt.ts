@@ -13,6 +13,7 @@ import type { AgentHomes } from "../sessions/agent-homes.ts";
 import { openAttemptSession } from "../sessions/open-attempt-session.ts";
 import { planWarmAgent } from "../sessions/plan-warm-agent.ts";
 import type { SessionHost } from "../sessions/session-host.ts";
+import { SpendingNotes } from "../sessions/spending-notes.ts";
 import type { ProviderGate } from "../sessions/provider-gate.ts";
 import type { SpendingBook } from "../sessions/spending-book.ts";
 import type { SessionWork } from "../sessions/session-work.ts";
@@ -190,6 +191,7 @@ async function work(
       },
       meter: context.limits.book.open(job, config.budgets, context.now()),
       gate: context.limits.gate,
+      notes: new SpendingNotes(context.source, lease, context.log),
       environment: environment.shown,
       onEdit,
       signal,
