@@ -23,12 +23,15 @@ test.each(SCENARIO_USERS)(
       // Held back, not ended.
       "a greedy loop": "stopped: by an error",
     };
+    const { "a greedy loop": _held, ...limitedAlone } = limited;
     expect(await runScenario(SCENARIO, user)).toEqual({
       none: Object.fromEntries(Object.keys(limited).map((name) => [name, "worked"])),
       process: limited,
       sandbox: limited,
       processAlone: limited,
       sandboxAlone: limited,
+      // Without a namespace either.
+      plainAlone: limitedAlone,
     });
   },
 );

@@ -170,6 +170,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
         listPids: () => listPidsNow(proc),
         ownPid: 1,
         ownCount: 0,
+        slowestLookMs: 1_000,
         setPaused: pauseAll,
       }),
       async killAll(): Promise<void> {

@@ -15,6 +15,8 @@ export interface TreeUsage {
 
 /** All processes of a workspace, looked at from outside. */
 export interface ProcessTree {
+  /** How long to wait at most between two looks: where they cost much, longer. */
+  readonly slowestLookMs: number;
   read(): Promise<TreeUsage>;
   /** Memory of all of them, what several share counted once. Slower. */
   readProportionalBytes(): Promise<number>;
@@ -32,6 +34,7 @@ export interface TreePlace {
   listPids(): number[] | Promise<number[]>;
   /** Process 1 when it is Canopy's: only the processor time counts of those that it waited for. */
   readonly ownPid: number | null;
+  readonly slowestLookMs: number;
   /** How many others of Canopy's are there. */
   readonly ownCount: number;
   setPaused(isPaused: boolean): Promise<void>;
@@ -121,6 +124,7 @@ export function createProcessTree(place: TreePlace): ProcessTree {
       return sample === null ? [] : [{ pid, sample }];
     });
   return {
+    slowestLookMs: place.slowestLookMs,
     async read() {
       let [taskCount, residentBytes, cpuMs] = [-place.ownCount, 0, 0];
       for (const { pid, sample } of await list()) {
@@ -159,6 +163,8 @@ export function createMarkedTree(marker: string): ProcessTree {
     listPids: () => findMarked(marker),
     ownPid: null,
     ownCount: 0,
+    // The environment of every process of the machine is read for each.
+    slowestLookMs: 5_000,
     async setPaused(isPaused) {
       for (const pid of await findMarked(marker)) sendSignal(pid, isPaused ? "SIGSTOP" : "SIGCONT");
     },
@@ -182,6 +188,7 @@ export function createNamespaceTree(holder: NamespaceHolder): ProcessTree {
     // The other is the one that waits for the daemon's end.
     ownPid: 1,
     ownCount: 1,
+    slowestLookMs: 1_000,
     async setPaused(isWanted) {
       isPaused = isWanted;
       await holder.signalAll(isWanted ? "STOP" : "CONT");

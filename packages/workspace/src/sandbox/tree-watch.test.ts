@@ -17,6 +17,7 @@ function play(limits: TreeLimits, start: Partial<TreeUsage> = {}) {
     pauses: [] as boolean[],
   };
   const tree: ProcessTree = {
+    slowestLookMs: 1_000,
     read: () => Promise.resolve(state.usage),
     readRemovedBytes: () => Promise.resolve(0),
     readProportionalBytes: () => Promise.resolve(state.proportionalBytes),

@@ -17,7 +17,6 @@ export interface TreeWatchOptions {
 /** How fast memory and processes may grow: the nearer to the limit, the sooner the next look. */
 const MEMORY_BYTES_PER_MS = 4_000_000;
 const PROCESSES_PER_MS = 2;
-const LOOK_AT_LEAST_EVERY_MS = 1_000;
 const LOOK_AT_MOST_EVERY_MS = 20;
 const CPU_LOOK_EVERY_MS = 100;
 /** Looking may take this part of the time. */
@@ -66,7 +65,7 @@ class Watch implements LimitWatch {
     this.#timer = setTimeout(() => {
       this.#running = this.#look().then(
         (nextMs) => this.#schedule(nextMs),
-        () => this.#schedule(LOOK_AT_LEAST_EVERY_MS),
+        () => this.#schedule(this.#options.tree.slowestLookMs),
       );
     }, waitMs);
     this.#timer.unref();
@@ -91,7 +90,7 @@ class Watch implements LimitWatch {
     await this.#holdBack(usage);
     const costMs = performance.now() - startedAt;
     return Math.min(
-      limits.cpuCount === undefined ? LOOK_AT_LEAST_EVERY_MS : CPU_LOOK_EVERY_MS,
+      limits.cpuCount === undefined ? tree.slowestLookMs : CPU_LOOK_EVERY_MS,
       Math.max(
         LOOK_AT_MOST_EVERY_MS,
         costMs * COST_FACTOR,
