@@ -47,7 +47,8 @@ async function runGroup(projects: readonly string[], reportPath: string): Promis
 const folder = mkdtempSync(join(tmpdir(), "canopy-tests-"));
 try {
   const runs: TestRun[] = [];
-  if (!isFast) spawnSync(process.execPath, [join(root, "tools", "install-agents.ts")], { stdio: "inherit" });
+  for (const tool of isFast ? [] : ["install-agents.ts", "install-engine.ts"])
+    spawnSync(process.execPath, [join(root, "tools", tool)], { stdio: "inherit" });
   for (const [index, projects] of groups.entries()) {
     runs.push(await runGroup(projects, join(folder, `report-${index}.json`)));
   }

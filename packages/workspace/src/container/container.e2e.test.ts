@@ -13,13 +13,15 @@ import type { WorkspaceStore } from "../workspace-store.ts";
 import type { Workspace } from "../workspace.ts";
 import { PROCESS_SETTINGS } from "../sandbox/sandbox-settings.ts";
 import type { SandboxSettings } from "../sandbox/sandbox-settings.ts";
+import type { EngineClient } from "./engine-client.ts";
 import { findEngine } from "./find-engine.ts";
 import { buildHostImage } from "./test-support/build-host-image.ts";
+import { startPrivateEngine } from "./test-support/start-private-engine.ts";
+import type { StartedEngine } from "./test-support/start-private-engine.ts";
 
-// Against a real engine, where there is one: with an image of this machine's own programs, for no registry may be reachable.
+// Against a real engine, the machine's or one of our own: with an image of this machine's own programs, for no registry may be reachable.
 const execute = promisify(execFile);
 const SCENARIO = join(import.meta.dirname, "../sandbox/escape-scenario.ts");
-const { engine } = await findEngine(process.env["CANOPY_TEST_ENGINE"] ?? null);
 const isRoot = process.getuid?.() === 0;
 /** What an engine lets through, and why it is no way out. */
 const LET_THROUGH = new Set([
@@ -37,24 +39,41 @@ const LET_THROUGH = new Set([
 
 let base = "";
 let image = "";
+let engine: EngineClient | null = null;
+let privateEngine: StartedEngine | null = null;
+let whyNone = "";
 let store: WorkspaceStore;
 let count = 0;
 
 beforeAll(async () => {
+  ({ engine } = await findEngine(process.env["CANOPY_TEST_ENGINE"] ?? null));
+  if (engine === null) {
+    const { started, reason } = await startPrivateEngine();
+    privateEngine = started;
+    engine = started?.engine ?? null;
+    whyNone = reason ?? "";
+  }
   if (engine === null || !isRoot) return;
   base = await realpath(await mkdtemp(join(tmpdir(), "canopy-engine-")));
   store = await openWorkspaceStore({ cacheDirectory: join(base, "cache") });
-  image = process.env["CANOPY_TEST_IMAGE"] ?? (await buildHostImage(engine.socketPath, base));
+  image =
+    privateEngine?.image ??
+    process.env["CANOPY_TEST_IMAGE"] ??
+    (await buildHostImage(engine.socketPath, base));
 });
 
 afterAll(async () => {
   if (engine === null || !isRoot) return;
-  await store[Symbol.asyncDispose]();
-  await removeTree(base);
+  try {
+    await store[Symbol.asyncDispose]();
+  } finally {
+    await privateEngine?.[Symbol.asyncDispose]();
+    await removeTree(base);
+  }
 });
 
 function skipWithoutEngine(context: TestContext): void {
-  context.skip(engine === null, "no container engine answers (Docker or Podman)");
+  context.skip(engine === null, `no container engine answers (Docker or Podman), nor ${whyNone}`);
   // Who may use an engine of root's is not who may join the networks of its containers.
   context.skip(!isRoot, "the way out of a container is tried as root");
 }
@@ -75,9 +94,14 @@ async function create(settings: Partial<SandboxSettings> = {}): Promise<Workspac
   });
 }
 
-async function run(workspace: Workspace, script: string): Promise<{ output: string; code: number | null }> {
+/** `input` is what the script reads: of a process that leaves some unread Podman 4 may say that its connection was reset. */
+async function run(
+  workspace: Workspace,
+  script: string,
+  input = "",
+): Promise<{ output: string; code: number | null }> {
   const handle = await workspace.spawn(["/bin/sh", "-c", script], { env: workspace.env });
-  await handle.write("input\n");
+  if (input !== "") await handle.write(input);
   handle.endInput();
   let output = "";
   const collect = async (stream: AsyncIterable<Uint8Array>): Promise<void> => {
@@ -96,7 +120,9 @@ test("a workspace in a container of a real engine", async (context) => {
   skipWithoutEngine(context);
   await writeFile(join(base, "secret"), "canary");
   const workspace = await create({ limits: { memoryBytes: 2 ** 28, processCount: 60, openFileCount: 256 } });
-  expect(await run(workspace, "cat file -; pwd; echo bad >&2; echo work > result; exit 3")).toEqual({
+  expect(
+    await run(workspace, "cat file -; pwd; echo bad >&2; echo work > result; exit 3", "input\n"),
+  ).toEqual({
     output: `content\ninput\n${workspace.path}\nbad`,
     code: 3,
   });
