@@ -81,7 +81,8 @@ function skipWithoutEngine(context: TestContext): void {
 async function create(settings: Partial<SandboxSettings> = {}): Promise<Workspace> {
   count += 1;
   return await store.createWorkspace({
-    workspaceId: `real-${count}`,
+    // Of its own also beside another run of this file, for processes are found by it.
+    workspaceId: `real-${process.pid}-${count}`,
     project: { projectId: "prj_real", name: "real" },
     source: { commit: "c", populate: (directory) => writeFile(join(directory, "file"), "content\n") },
     sandbox: {
@@ -113,7 +114,7 @@ async function run(
 
 async function listOurs(): Promise<string[]> {
   const answer = await engine?.ask("GET", "/containers/json?all=true");
-  return JSON.stringify(answer?.value).match(/canopy-real-\d+/g) ?? [];
+  return JSON.stringify(answer?.value).match(/canopy-real-[\d-]+/g) ?? [];
 }
 
 test("a workspace in a container of a real engine", async (context) => {
@@ -248,10 +249,10 @@ test("limits of a container are held and named", async (context) => {
   const found = await Promise.all(
     attempts.map(async ([, limits, script]) => {
       const workspace = await create({ limits });
-      const { output } = await run(workspace, script);
+      const { output, code } = await run(workspace, script);
       const hit = await workspace.describeLimitHit();
       await workspace.dispose();
-      return output.includes("GOT") ? "not stopped" : hit;
+      return output.includes("GOT") ? "not stopped" : (hit ?? `ended with ${code}: ${output}`);
     }),
   );
   expect(found).toEqual(attempts.map(([name]) => name));
