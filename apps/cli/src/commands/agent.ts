@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { describeCapability, resolveAgent } from "@canopy/agents";
 import type { AgentCapabilities } from "@canopy/agents";
 import type { AgentModelList } from "@canopy/protocol";
-import { CanopyError } from "@canopy/protocol/errors";
+import { CanopyError, isCanopyError } from "@canopy/protocol/errors";
 import { runSelfTest } from "../agents/self-test.ts";
+import type { SelfTest } from "../agents/self-test.ts";
 import { describeSignIn, summarizeSignIn } from "../agents/sign-in.ts";
 import { readAgentConfig, surveyAgents } from "../agents/survey-agents.ts";
 import type { AgentSurvey } from "../agents/survey-agents.ts";
@@ -89,12 +90,29 @@ function parseModelList(answer: unknown): AgentModelList {
   return answer as AgentModelList;
 }
 
-async function testAgent(name: string, options: TestOptions): Promise<boolean> {
+/** What there is of keys and logins, when that is what an agent lacks; null otherwise. */
+async function explainSignIn(name: string, kind: unknown): Promise<string | null> {
+  if (kind !== "authentication") return null;
+  const surveys = await withFolder((folder) => surveyAgents(process.cwd(), folder, name));
+  return surveys.flatMap((survey) => describeSignIn(survey)).join("; ");
+}
+
+async function runTest(name: string, options: TestOptions): Promise<SelfTest> {
   const agent = resolveAgent(name, await readAgentConfig(process.cwd()), process.cwd());
   const signal = AbortSignal.timeout(options.timeout);
-  const test = await withFolder((folder) =>
-    runSelfTest(agent, { folder, prompt: options.prompt, model: options.model ?? null, signal }),
-  );
+  const { prompt, model = null } = options;
+  try {
+    return await withFolder((folder) => runSelfTest(agent, { folder, prompt, model, signal }));
+  } catch (error) {
+    if (!isCanopyError(error) || typeof error.data !== "object" || error.data === null) throw error;
+    const hint = await explainSignIn(name, Reflect.get(error.data, "kind"));
+    if (hint === null) throw error;
+    throw new CanopyError(error.code, error.message, { hint });
+  }
+}
+
+async function testAgent(name: string, options: TestOptions): Promise<boolean> {
+  const test = await runTest(name, options);
   if (options.json === true) printJson(test);
   else if (test.ok) {
     printText(`${name} works: open in ${test.startMs} ms, one turn in ${test.turnMs} ms`);
@@ -102,7 +120,7 @@ async function testAgent(name: string, options: TestOptions): Promise<boolean> {
   } else {
     const { error } = test;
     const message = error?.message ?? `the turn ended: ${test.reason}`;
-    const hint = error?.hint ?? null;
+    const hint = (await explainSignIn(name, error?.kind)) ?? error?.hint ?? null;
     throw new CanopyError(error?.code ?? "agent.failed", message, hint === null ? {} : { hint });
   }
   return test.ok;
