@@ -50,6 +50,7 @@ export { REJECTION_ERROR_CODES, reject, rejectionSchema } from "./rejection.ts";
 export type { Rejection, RejectionCode } from "./rejection.ts";
 export { CANOPY_VERSION, WIRE_VERSION } from "./version.ts";
 export type { ChildProcessHandle, ProcessExit, SpawnOptions, SpawnProcess } from "./process.ts";
+export { addUsage } from "./add-usage.ts";
 export {
   ZERO_USAGE,
   agentErrorKindSchema,

@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { BoardRequestInput } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
 import { InvalidArgumentError } from "commander";
-import { readStandardInput } from "../read-standard-input.ts";
+import { readTextFile } from "../read-text-file.ts";
 
 /** Reads a priority: `0` to `4`, or `P0` to `P4`. */
 export function parsePriority(text: string): number {
@@ -48,18 +47,6 @@ export function parseDependency(text: string): Link {
   return { on, type, isBlocking: type === "blocks" };
 }
 
-async function readText(file: string): Promise<string> {
-  if (file === "-") return await readStandardInput();
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new CanopyError(
-      "usage.invalid",
-      `cannot read ${file}: ${error instanceof Error ? error.message : ""}`,
-    );
-  }
-}
-
 /** The description that was given in one of its ways; undefined when none was. */
 export async function readDescription(options: {
   readonly description?: string;
@@ -69,7 +56,7 @@ export async function readDescription(options: {
   const { description, bodyFile, stdin } = options;
   const ways = [description, bodyFile, stdin === true ? "-" : undefined].filter((way) => way !== undefined);
   if (ways.length > 1) throw new CanopyError("usage.invalid", "give the description in one way only");
-  if (bodyFile !== undefined) return await readText(bodyFile);
-  if (stdin === true || description === "-") return await readText("-");
+  if (bodyFile !== undefined) return await readTextFile(bodyFile);
+  if (stdin === true || description === "-") return await readTextFile("-");
   return description;
 }

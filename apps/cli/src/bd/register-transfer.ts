@@ -1,11 +1,10 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import type { BoardIssue, BoardRequestInput, Json } from "@canopy/protocol";
-import { CanopyError } from "@canopy/protocol/errors";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { printNote, printText } from "../output/print.ts";
 import { collectList } from "../parse-arguments.ts";
-import { readStandardInput } from "../read-standard-input.ts";
+import { readTextFile } from "../read-text-file.ts";
 import type { BdCall } from "./bd-command.ts";
 import { addBdCommand, listArguments, onCall } from "./bd-command.ts";
 import { readMember } from "./filter-issues.ts";
@@ -59,18 +58,6 @@ interface ImportOptions {
   readonly dryRun?: boolean;
 }
 
-async function readInput(file: string): Promise<string> {
-  if (file === "-") return await readStandardInput();
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new CanopyError(
-      "usage.invalid",
-      `cannot read ${file}: ${error instanceof Error ? error.message : ""}`,
-    );
-  }
-}
-
 function readCount(answer: Readonly<Record<string, Json>>, name: string): number {
   const value = answer[name];
   return typeof value === "number" ? value : 0;
@@ -78,7 +65,7 @@ function readCount(answer: Readonly<Record<string, Json>>, name: string): number
 
 async function importIssues(call: BdCall<ImportOptions>): Promise<void> {
   const file = listArguments(call)[0] ?? call.options.input ?? "-";
-  const { issues, otherCount } = parseIssueLines(await readInput(file), file);
+  const { issues, otherCount } = parseIssueLines(await readTextFile(file), file);
   const board = await call.board();
   if (call.options.dryRun === true) {
     const known = new Set((await board.read()).map((issue) => readMember(issue, "id")));

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import type { Json } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
-import { readStandardInput } from "../read-standard-input.ts";
+import { readTextFile } from "../read-text-file.ts";
 
 type Item = Record<string, unknown>;
 
@@ -10,22 +9,10 @@ type Item = Record<string, unknown>;
  * list (`- [ ] title`; done ones are skipped). Throws `usage.invalid` with the line that is wrong.
  */
 export async function readTaskFile(file: string): Promise<Json[]> {
-  const text = await readSource(file);
+  const text = await readTextFile(file);
   const items = parseItems(text, file);
   if (items.length === 0) throw new CanopyError("usage.invalid", `${file}: no tasks in it`);
   return items.map((item, index) => toNewTask(item, `${file}: item ${index + 1}`));
-}
-
-async function readSource(file: string): Promise<string> {
-  if (file === "-") return await readStandardInput();
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new CanopyError(
-      "usage.invalid",
-      `cannot read ${file}: ${error instanceof Error ? error.message : ""}`,
-    );
-  }
 }
 
 function isItem(value: unknown): value is Item {

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { Attempt, Change, Comment, Dependency, Json, Task } from "@canopy/protocol";
 import { CanopyError } from "@canopy/protocol/errors";
@@ -11,6 +10,7 @@ import { printJson, printNotices, printText } from "../output/print.ts";
 import { formatTasks, taskToJson } from "../output/task-view.ts";
 import { collectList, parseDurationArgument, parseWhole } from "../parse-arguments.ts";
 import { readStandardInput } from "../read-standard-input.ts";
+import { readTextFile } from "../read-text-file.ts";
 import { readTaskFile } from "./read-task-file.ts";
 
 interface JsonOption {
@@ -63,7 +63,7 @@ function withoutUndefined(fields: Record<string, Json | undefined>): Record<stri
 async function addTask(title: string, options: AddOptions): Promise<void> {
   const api = await openProjectApi();
   const fromFile =
-    options.descriptionFile === undefined ? undefined : await readDescription(options.descriptionFile);
+    options.descriptionFile === undefined ? undefined : await readTextFile(options.descriptionFile);
   const dependencies = (options.dependsOn ?? []).map((text) => parseDependency(text));
   if (options.parent !== undefined) dependencies.push({ on: options.parent, kind: "parent-child" });
   const images = await uploadImages(api, options.image ?? []);
@@ -82,18 +82,6 @@ async function addTask(title: string, options: AddOptions): Promise<void> {
     ...(images.length === 0 ? {} : { images }),
   });
   printTask(await api.ask("POST", "/tasks", body), options, "added");
-}
-
-async function readDescription(file: string): Promise<string | undefined> {
-  if (file === "-") return await readText("-");
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new CanopyError(
-      "usage.invalid",
-      `cannot read ${file}: ${error instanceof Error ? error.message : ""}`,
-    );
-  }
 }
 
 function registerAdd(task: Command): void {

@@ -1,4 +1,5 @@
 import type { Usage } from "@canopy/protocol";
+import { addUsage } from "@canopy/protocol";
 import { classifyFailure } from "../classify-error.ts";
 import type { EventWriter, ToolPatch } from "../event-writer.ts";
 import { toolResultText } from "../claude/claude-tool.ts";
@@ -80,16 +81,6 @@ function toPatch(item: CodexItem): ToolPatch | null {
   if (item.type === "mcpToolCall" || item.type === "dynamicToolCall") return callPatch(item);
   if (item.type === "webSearch") return { kind: "fetch", title: `search ${item.query ?? ""}` };
   return null;
-}
-
-function addTokens(left: Usage, right: Usage): Usage {
-  return {
-    inputTokens: left.inputTokens + right.inputTokens,
-    outputTokens: left.outputTokens + right.outputTokens,
-    cacheReadTokens: left.cacheReadTokens + right.cacheReadTokens,
-    cacheWriteTokens: left.cacheWriteTokens + right.cacheWriteTokens,
-    costUsd: null,
-  };
 }
 
 /** Turns the notifications of codex's app-server into canonical events. One for each session; never throws. */
@@ -206,7 +197,7 @@ export class CodexMapper {
       cacheWriteTokens: cacheWriteInputTokens,
       costUsd: null,
     });
-    this.#writer.setUsage([...this.#spent.values()].reduce(addTokens));
+    this.#writer.setUsage([...this.#spent.values()].reduce(addUsage));
     return true;
   }
 

@@ -1,10 +1,9 @@
 import type { Attempt, Usage } from "@canopy/protocol";
-import { ZERO_USAGE } from "@canopy/protocol";
+import { ZERO_USAGE, addUsage } from "@canopy/protocol";
 import type { Sql } from "../kernel/sql.ts";
 import { parseColumn, readNumber, readText } from "../kernel/sql.ts";
 import { selectChanges } from "../merge-queue/change-rows.ts";
 import { isFinal, selectRuns } from "../runs/run-rows.ts";
-import { addUsage } from "../runs/run-totals.ts";
 
 /** Totals of a project since a time. Durations in ms; `causes` counts failed attempts by cause. */
 export interface ProjectStats {

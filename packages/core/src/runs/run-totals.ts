@@ -1,20 +1,7 @@
 import type { ProjectEvent, Run, RunTotals, Usage } from "@canopy/protocol";
-import { ZERO_USAGE } from "@canopy/protocol";
+import { ZERO_USAGE, addUsage } from "@canopy/protocol";
 import type { DecideContext } from "../kernel/room-definition.ts";
 import { selectRun } from "./run-rows.ts";
-
-/** Sums two usages; money stays unknown (null) only when both are. */
-export function addUsage(left: Usage, right: Usage): Usage {
-  const costUsd =
-    left.costUsd === null && right.costUsd === null ? null : (left.costUsd ?? 0) + (right.costUsd ?? 0);
-  return {
-    inputTokens: left.inputTokens + right.inputTokens,
-    outputTokens: left.outputTokens + right.outputTokens,
-    cacheReadTokens: left.cacheReadTokens + right.cacheReadTokens,
-    cacheWriteTokens: left.cacheWriteTokens + right.cacheWriteTokens,
-    costUsd,
-  };
-}
 
 /** Emits a run with one of its totals raised by one, and by what an attempt has spent. */
 export function countInRun(

@@ -1,9 +1,8 @@
 import type { Attempt, AttemptJob, Run, Spent } from "@canopy/protocol";
-import { ZERO_USAGE } from "@canopy/protocol";
+import { ZERO_USAGE, addUsage } from "@canopy/protocol";
 import type { Sql } from "../kernel/sql.ts";
 import { countBudgetGrants } from "../inquiries/inquiry-feature.ts";
 import { selectActiveRuns, selectRuns } from "./run-rows.ts";
-import { addUsage } from "./run-totals.ts";
 
 const DAY_MS = 86_400_000;
 

@@ -1,9 +1,8 @@
 import type { Attempt, ProjectCommand, ProjectEvent, Session, Task } from "@canopy/protocol";
-import { ZERO_USAGE, brandId } from "@canopy/protocol";
+import { ZERO_USAGE, brandId, addUsage } from "@canopy/protocol";
 import type { DecideContext, RoomFeature } from "../kernel/room-definition.ts";
 import type { Sql, SqlRow } from "../kernel/sql.ts";
 import { parseColumn } from "../kernel/sql.ts";
-import { addUsage } from "../runs/run-totals.ts";
 
 type Context = DecideContext<ProjectEvent>;
 

@@ -1,5 +1,5 @@
 import type { AttemptJob, BudgetConfig, Spent, Usage } from "@canopy/protocol";
-import { ZERO_USAGE } from "@canopy/protocol";
+import { ZERO_USAGE, addUsage } from "@canopy/protocol";
 import { judgeBudgets } from "@canopy/agents";
 import type { Budget, BudgetAction, BudgetBreach, Spending } from "@canopy/agents";
 
@@ -29,18 +29,6 @@ interface Account {
   /** Null for sessions and tasks: their time is the meter's own. */
   readonly sinceMs: number;
   readonly timeMs: number;
-}
-
-function add(left: Usage, right: Usage): Usage {
-  const costUsd =
-    left.costUsd === null && right.costUsd === null ? null : (left.costUsd ?? 0) + (right.costUsd ?? 0);
-  return {
-    inputTokens: left.inputTokens + right.inputTokens,
-    outputTokens: left.outputTokens + right.outputTokens,
-    cacheReadTokens: left.cacheReadTokens + right.cacheReadTokens,
-    cacheWriteTokens: left.cacheWriteTokens + right.cacheWriteTokens,
-    costUsd,
-  };
 }
 
 /** What is new since an earlier total of the same process; never negative, also when an agent corrects itself. */
@@ -134,8 +122,8 @@ export class SpendingBook {
       noteUsage: (total) => {
         const more = growth(processUsage, total);
         processUsage = total;
-        usage = add(usage, more);
-        for (const account of accounts) account.usage = add(account.usage, more);
+        usage = addUsage(usage, more);
+        for (const account of accounts) account.usage = addUsage(account.usage, more);
       },
       noteStep: () => {
         steps += 1;
